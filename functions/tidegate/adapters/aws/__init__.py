@@ -1,0 +1,1 @@
+"""Step Functions, EventBridge, S3 and ECS behind the ports."""

@@ -1,0 +1,1 @@
+"""Every port in memory; ships in the test kit."""

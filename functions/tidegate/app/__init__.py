@@ -1,0 +1,1 @@
+"""Use cases. They see domain, manifest and ports; adapters are handed to them."""

@@ -1,0 +1,1 @@
+"""Decisions, pure. Imports the standard library and ``errors`` only; clock, ids and randomness are arguments."""

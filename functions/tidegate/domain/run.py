@@ -1,0 +1,153 @@
+"""Runs and steps: their states, which state may follow which, and the rows that hold them."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+_NAMESPACE = uuid.UUID("6f1d3c5e-0a57-5c0e-9d7e-71de6a7e0001")
+
+
+class RunStatus(StrEnum):
+    QUEUED = "QUEUED"
+    """Waits for the limits on runs."""
+    STARTING = "STARTING"
+    """Admitted; its first steps are being launched."""
+    STARTED = "STARTED"
+    CANCELING = "CANCELING"
+    CANCELED = "CANCELED"
+    SUCCESS = "SUCCESS"
+    FAILURE = "FAILURE"
+
+    @property
+    def is_finished(self) -> bool:
+        return self in FINISHED
+
+
+FINISHED = frozenset({RunStatus.CANCELED, RunStatus.SUCCESS, RunStatus.FAILURE})
+
+RUN_LEAVES: dict[RunStatus, frozenset[RunStatus]] = {
+    RunStatus.STARTING: frozenset({RunStatus.QUEUED}),
+    RunStatus.STARTED: frozenset({RunStatus.STARTING}),
+    RunStatus.CANCELING: frozenset({RunStatus.QUEUED, RunStatus.STARTING, RunStatus.STARTED}),
+    RunStatus.CANCELED: frozenset({RunStatus.CANCELING}),
+    RunStatus.SUCCESS: frozenset({RunStatus.STARTING, RunStatus.STARTED}),
+    RunStatus.FAILURE: frozenset({RunStatus.QUEUED, RunStatus.STARTING, RunStatus.STARTED}),
+}
+"""For each status, those it may follow. A finished run never revives: it is in no set of this table."""
+
+
+class StepStatus(StrEnum):
+    PENDING = "PENDING"
+    """Waits for steps upstream. Has no row of its own."""
+    WAITING = "WAITING"
+    """Everything upstream is done; waits for a slot."""
+    STARTED = "STARTED"
+    UP_FOR_RETRY = "UP_FOR_RETRY"
+    SUCCESS = "SUCCESS"
+    FAILURE = "FAILURE"
+    SKIPPED = "SKIPPED"
+    CANCELED = "CANCELED"
+
+    @property
+    def is_resolved(self) -> bool:
+        return self in RESOLVED
+
+
+RESOLVED = frozenset(
+    {StepStatus.SUCCESS, StepStatus.FAILURE, StepStatus.SKIPPED, StepStatus.CANCELED}
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One run. Everything it needs to execute is fixed at submit: the manifest, the function version, the config."""
+
+    run_id: str
+    job: str
+    manifest: str
+    """Hash of the manifest it was created with."""
+    status: RunStatus
+    created_at: datetime
+    function: str = ""
+    """Version of the user-code function it executes on."""
+    location: str = ""
+    tags: dict[str, str] = field(default_factory=dict)
+    run_config: dict[str, Any] = field(default_factory=dict)
+    partition_key: str | None = None
+    assets: tuple[str, ...] | None = None
+    """Asset keys selected; None means all of the job."""
+    run_key: str | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    reason: str | None = None
+    """Why it failed or was cancelled, in one sentence."""
+
+    @property
+    def priority(self) -> int:
+        """Tag ``tidegate/priority``; a missing or non-integer tag is 0, as in Dagster."""
+        return priority_of(self.tags)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepRow:
+    """State of one step of one run. A step without a row is PENDING."""
+
+    run_id: str
+    index: int
+    status: StepStatus
+    attempt: int = 1
+    """Counts from 1. A report of an older attempt changes nothing."""
+    produced: frozenset[str] = frozenset()
+    """Outputs that were stored."""
+    reason: str | None = None
+    """Why it failed or was skipped, in one sentence."""
+    failed: bool = False
+    """It failed, or was skipped because something upstream failed: dependents are abandoned."""
+    fingerprint: str | None = None
+    """Of the report that resolved it, so that the same report may come twice."""
+    waiting_at: datetime | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+
+
+ALIASES = {"dagster/": "tidegate/"}
+PRIORITY_TAG = "tidegate/priority"
+CONCURRENCY_KEY_TAG = "tidegate/concurrency_key"
+
+
+def canonical_tags(tags: dict[str, Any]) -> dict[str, str]:
+    """Tags with ``dagster/...`` keys under their ``tidegate/...`` name; an explicit ``tidegate/...`` wins."""
+    renamed: dict[str, str] = {}
+    for key, value in tags.items():
+        name = f"tidegate/{key[8:]}" if key.startswith("dagster/") else key
+        if name == key or name not in tags:
+            renamed[name] = str(value)
+    return renamed
+
+
+def priority_of(tags: dict[str, str]) -> int:
+    value = tags.get(PRIORITY_TAG, tags.get("dagster/priority", "0"))
+    return int(value) if re.fullmatch(r"[+-]?\d{1,9}", value.strip()) else 0
+
+
+def run_id_of_key(origin: str, run_key: str) -> str:
+    """The id of the one run that ``run_key`` asks for: the same key from the same origin is the same run."""
+    return str(uuid.uuid5(_NAMESPACE, f"{origin}\n{run_key}"))
+
+
+def execution_name(run_id: str, index: int, attempt: int) -> str:
+    """Name of the step's execution. Step Functions runs a name at most once in 90 days; 80 characters at most."""
+    return f"{run_id}-{index}-{attempt}"
+
+
+def step_claim_id(run_id: str, index: int, attempt: int) -> str:
+    return f"step/{run_id}/{index}/{attempt}"
+
+
+def run_claim_id(run_id: str) -> str:
+    return f"run/{run_id}"

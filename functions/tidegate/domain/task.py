@@ -1,0 +1,290 @@
+"""What crosses the trust boundary: the invocation handed to user code, and the report it answers with.
+
+Both are plain JSON documents. The control plane builds and trusts its own invocations; a report comes from user code
+and is believed only after ``Report.from_json`` has found it well-formed and about the step it was asked for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from tidegate.errors import ReportError
+
+REPORT_VERSION = 1
+MAX_INLINE_BYTES = 64 * 1024
+"""A report or invocation above this goes to S3 and a pointer takes its place. (Step Functions carries 256 KiB.)"""
+MAX_REPORT_BYTES = 16 * 1024 * 1024
+"""A report above this is refused: the step fails, and says so."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invocation:
+    """One step for user code to run. ``to_json`` is the payload of the user-code function."""
+
+    run_id: str
+    job: str
+    step: str
+    """Step key."""
+    index: int
+    attempt: int = 1
+    manifest: str = ""
+    assets: tuple[str, ...] | None = None
+    """Asset keys the run selected; None means all of the job."""
+    partition_key: str | None = None
+    run_config: dict[str, Any] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+    missing: tuple[int, ...] = ()
+    """Sources of the step's inputs (place among all of them) that were not produced: a fan-in leaves them out."""
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "kind": "step",
+            "run_id": self.run_id,
+            "job": self.job,
+            "step": self.step,
+            "index": self.index,
+            "attempt": self.attempt,
+            "manifest": self.manifest,
+            "assets": None if self.assets is None else list(self.assets),
+            "partition_key": self.partition_key,
+            "run_config": self.run_config,
+            "tags": self.tags,
+            "missing": list(self.missing),
+        }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Invocation:
+        assets = document["assets"]
+        return cls(
+            run_id=document["run_id"],
+            job=document["job"],
+            step=document["step"],
+            index=document["index"],
+            attempt=document["attempt"],
+            manifest=document["manifest"],
+            assets=None if assets is None else tuple(assets),
+            partition_key=document["partition_key"],
+            run_config=document["run_config"],
+            tags=document["tags"],
+            missing=tuple(document["missing"]),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Materialization:
+    """One asset, or one partition of it, was made."""
+
+    asset: str
+    partition: str | None = None
+    metadata: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Name -> {"type": "int", "value": 3}; types as in ``sdk/metadata.py``."""
+    tags: dict[str, str] = field(default_factory=dict)
+    data_version: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepFailure:
+    """Why a step failed: what user code raised, or how it died."""
+
+    error: str
+    """Class name of the exception, or ``Crash``, ``Timeout``, ``BadReport``, ``Lost``."""
+    message: str
+    stack: str = ""
+    metadata: dict[str, dict[str, Any]] = field(default_factory=dict)
+    allow_retries: bool = True
+    retry_after_seconds: float | None = None
+    """Set when user code raised RetryRequested."""
+    max_retries: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogLine:
+    at: datetime
+    level: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What one attempt of one step came to."""
+
+    run_id: str
+    index: int
+    attempt: int
+    started_at: datetime
+    finished_at: datetime
+    produced: tuple[str, ...] = ()
+    """Names of the outputs that were stored."""
+    materializations: tuple[Materialization, ...] = ()
+    output_metadata: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
+    """Output name -> metadata, of outputs that are not assets."""
+    failure: StepFailure | None = None
+    logs: tuple[LogLine, ...] = ()
+    logs_key: str | None = None
+    """Where in the data bucket all log lines are (JSON lines), when they were too many to carry along."""
+
+    def to_json(self) -> dict[str, Any]:
+        failure = self.failure
+        return {
+            "version": REPORT_VERSION,
+            "run_id": self.run_id,
+            "index": self.index,
+            "attempt": self.attempt,
+            "started_at": self.started_at.isoformat(),
+            "finished_at": self.finished_at.isoformat(),
+            "produced": list(self.produced),
+            "materializations": [
+                {
+                    "asset": one.asset,
+                    "partition": one.partition,
+                    "metadata": one.metadata,
+                    "tags": one.tags,
+                    "data_version": one.data_version,
+                }
+                for one in self.materializations
+            ],
+            "output_metadata": self.output_metadata,
+            "failure": None
+            if failure is None
+            else {
+                "error": failure.error,
+                "message": failure.message,
+                "stack": failure.stack,
+                "metadata": failure.metadata,
+                "allow_retries": failure.allow_retries,
+                "retry_after_seconds": failure.retry_after_seconds,
+                "max_retries": failure.max_retries,
+            },
+            "logs": [[line.at.isoformat(), line.level, line.message] for line in self.logs],
+            "logs_key": self.logs_key,
+        }
+
+    @classmethod
+    def from_json(cls, document: object) -> Report:
+        """Read a report.
+
+        Raises:
+            ReportError: it is not one; the message names the field.
+        """
+        return _ReportReader().report(document)
+
+    def fingerprint(self) -> str:
+        text = json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+class _ReportReader:
+    """Checks each field by type; the first that does not fit is named."""
+
+    def report(self, document: object) -> Report:
+        top = self.mapping(document, "report")
+        if top.get("version") != REPORT_VERSION:
+            raise ReportError(
+                f"The report has version {top.get('version')!r}; this deployment reads {REPORT_VERSION}.",
+                mend="Deploy the user code and the control plane from the same release.",
+            )
+        failure = top.get("failure")
+        return Report(
+            run_id=self.of(top, "run_id", str),
+            index=self.of(top, "index", int),
+            attempt=self.of(top, "attempt", int),
+            started_at=self.moment(top.get("started_at"), "started_at"),
+            finished_at=self.moment(top.get("finished_at"), "finished_at"),
+            produced=tuple(self.text(one, "produced") for one in self.of(top, "produced", list)),
+            materializations=tuple(
+                self.materialization(one) for one in self.of(top, "materializations", list)
+            ),
+            output_metadata={
+                self.text(name, "output_metadata"): self.metadata(one, "output_metadata")
+                for name, one in self.of(top, "output_metadata", dict).items()
+            },
+            failure=None if failure is None else self.failure(failure),
+            logs=tuple(self.log(one) for one in self.of(top, "logs", list)),
+            logs_key=self.optional_text(top.get("logs_key"), "logs_key"),
+        )
+
+    def materialization(self, document: object) -> Materialization:
+        one = self.mapping(document, "materializations")
+        return Materialization(
+            asset=self.of(one, "asset", str),
+            partition=self.optional_text(one.get("partition"), "partition"),
+            metadata=self.metadata(one.get("metadata", {}), "metadata"),
+            tags={
+                self.text(key, "tags"): self.text(value, "tags")
+                for key, value in self.mapping(one.get("tags", {}), "tags").items()
+            },
+            data_version=self.optional_text(one.get("data_version"), "data_version"),
+        )
+
+    def failure(self, document: object) -> StepFailure:
+        one = self.mapping(document, "failure")
+        after, most = one.get("retry_after_seconds"), one.get("max_retries")
+        if after is not None and (isinstance(after, bool) or not isinstance(after, int | float)):
+            raise self.wrong("retry_after_seconds", after)
+        if most is not None and (isinstance(most, bool) or not isinstance(most, int)):
+            raise self.wrong("max_retries", most)
+        return StepFailure(
+            error=self.of(one, "error", str),
+            message=self.of(one, "message", str),
+            stack=self.text(one.get("stack", ""), "stack"),
+            metadata=self.metadata(one.get("metadata", {}), "metadata"),
+            allow_retries=bool(one.get("allow_retries", True)),
+            retry_after_seconds=after,
+            max_retries=most,
+        )
+
+    def log(self, document: object) -> LogLine:
+        if not isinstance(document, list) or len(document) != 3:
+            raise self.wrong("logs", document)
+        at, level, message = document
+        return LogLine(
+            at=self.moment(at, "logs"), level=self.text(level, "logs"), message=self.text(message, "logs")
+        )
+
+    def metadata(self, document: object, field_name: str) -> dict[str, dict[str, Any]]:
+        entries = self.mapping(document, field_name)
+        for name, value in entries.items():
+            if not isinstance(value, Mapping) or not isinstance(value.get("type"), str):
+                raise self.wrong(f"{field_name}.{name}", value)
+        return {str(name): dict(value) for name, value in entries.items()}
+
+    def of(self, document: Mapping[str, Any], name: str, kind: type) -> Any:
+        value = document.get(name)
+        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+            raise self.wrong(name, value)
+        return value
+
+    def mapping(self, value: object, name: str) -> Mapping[str, Any]:
+        if not isinstance(value, Mapping):
+            raise self.wrong(name, value)
+        return value
+
+    def text(self, value: object, name: str) -> str:
+        if not isinstance(value, str):
+            raise self.wrong(name, value)
+        return value
+
+    def optional_text(self, value: object, name: str) -> str | None:
+        return None if value is None else self.text(value, name)
+
+    def moment(self, value: object, name: str) -> datetime:
+        try:
+            moment = datetime.fromisoformat(self.text(value, name))
+        except ValueError:
+            raise self.wrong(name, value) from None
+        if moment.tzinfo is None:
+            raise self.wrong(name, value)
+        return moment
+
+    @staticmethod
+    def wrong(name: str, value: object) -> ReportError:
+        shown = repr(value)
+        return ReportError(
+            f"The report's field {name!r} is {shown[:80]}{'...' if len(shown) > 80 else ''}, which does not fit.",
+            mend="Reports are made by tidegate.execution; check what replaced it.",
+        )

@@ -1,0 +1,1 @@
+"""The whole deployment in one process, on moto."""

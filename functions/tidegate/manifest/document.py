@@ -1,0 +1,235 @@
+"""The manifest: a JSON document, made from ``Definitions`` by ``compiler.py``, all the control plane knows of user code.
+
+It is content-addressed: ``Manifest.hash`` is the SHA-256 of its canonical JSON, runs record that hash, and a manifest
+once published under it never changes. The document is used as it is parsed (typed dictionaries, no copies), because
+every cold start pays for reading it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from functools import cached_property
+from typing import Any, TypedDict
+
+from tidegate.domain.plan import PlanInput, PlanOutput, PlanStep, RunPlan
+from tidegate.errors import DeploymentError, InvocationError, UnknownAssetError, UnknownJobError
+
+MANIFEST_VERSION = 1
+ASSET_JOB = "__ASSET_JOB"
+"""The implicit job of ad-hoc asset runs, by Dagster's name."""
+
+
+class InputDoc(TypedDict):
+    name: str
+    sources: list[tuple[str, str]]
+    """(step key, output name); more than one only when ``fan_in``."""
+    fan_in: bool
+
+
+class OutputDoc(TypedDict):
+    name: str
+    required: bool
+    asset: str | None
+
+
+class StepDoc(TypedDict):
+    key: str
+    description: str
+    inputs: list[InputDoc]
+    outputs: list[OutputDoc]
+    pools: dict[str, int]
+    priority: int
+    tags: dict[str, str]
+    compute: dict[str, Any]
+    timeout_seconds: int | None
+    retry: dict[str, Any] | None
+    config_schema: dict[str, Any] | None
+    """JSON schema of ``run_config["ops"][key]["config"]``; None: takes no config."""
+    resources: list[str]
+    can_subset: bool
+
+
+class AssetDoc(TypedDict):
+    key: str
+    step: str | None
+    """None: external, never materialized here."""
+    output: str
+    deps: list[str]
+    group: str
+    description: str
+    tags: dict[str, str]
+    kinds: list[str]
+    owners: list[str]
+    metadata: dict[str, dict[str, Any]]
+    partitions: dict[str, Any] | None
+    """See ``domain/partitions.py: from_json``."""
+    code_version: str | None
+    io_manager: str
+
+
+class JobDoc(TypedDict):
+    name: str
+    description: str
+    steps: list[StepDoc] | None
+    """An op job's own steps; None for an asset job, whose steps are those of ``assets``."""
+    assets: list[str] | None
+    tags: dict[str, str]
+    run_config: dict[str, Any] | None
+    """What a run gets that is submitted without run config."""
+    partitions: dict[str, Any] | None
+    max_concurrent: int | None
+
+
+class ManifestDoc(TypedDict):
+    version: int
+    location: str
+    code_version: str
+    tidegate: str
+    steps: dict[str, StepDoc]
+    """Steps that materialize assets, upstream before downstream."""
+    assets: dict[str, AssetDoc]
+    jobs: dict[str, JobDoc]
+    """``__ASSET_JOB`` included when there is any asset."""
+    resources: dict[str, dict[str, Any] | None]
+    """Resource key -> JSON schema of ``run_config["resources"][key]["config"]``."""
+
+
+class Manifest:
+    """A manifest and what is asked of it."""
+
+    def __init__(self, document: ManifestDoc) -> None:
+        if document.get("version") != MANIFEST_VERSION:
+            raise DeploymentError(
+                f"The manifest has version {document.get('version')!r}; this release reads {MANIFEST_VERSION}.",
+                mend="Run `tidegate compile` with this release.",
+            )
+        self.document = document
+        self._plans: dict[tuple[str, tuple[str, ...] | None], RunPlan] = {}
+
+    @classmethod
+    def parse(cls, text: str | bytes) -> Manifest:
+        return cls(json.loads(text))
+
+    @cached_property
+    def text(self) -> str:
+        """Canonical JSON: keys sorted, no white space."""
+        return json.dumps(self.document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+    @cached_property
+    def hash(self) -> str:
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+    @property
+    def assets(self) -> dict[str, AssetDoc]:
+        return self.document["assets"]
+
+    @property
+    def location(self) -> str:
+        return self.document["location"]
+
+    def job(self, name: str) -> JobDoc:
+        try:
+            return self.document["jobs"][name]
+        except KeyError:
+            known = ", ".join(sorted(one for one in self.document["jobs"] if one != ASSET_JOB))
+            raise UnknownJobError(
+                f"There is no job {name!r}.", mend=f"Jobs: {known}." if known else "No job is defined."
+            ) from None
+
+    def steps_of(self, job: str, assets: tuple[str, ...] | None) -> list[StepDoc]:
+        """The steps a run of ``job`` executes, upstream before downstream, with sources outside the run left out."""
+        document = self.job(job)
+        if document["steps"] is not None:
+            if assets is not None:
+                raise InvocationError(
+                    f"Job {job!r} is made of ops; it has no assets to select.",
+                    mend="Submit it without a selection.",
+                )
+            return document["steps"]
+        chosen = frozenset(self._chosen(job, document, assets))
+        kept = [
+            step
+            for step in self.document["steps"].values()
+            if any(out["asset"] in chosen for out in step["outputs"])
+        ]
+        return [self._within(step, chosen, frozenset(one["key"] for one in kept)) for step in kept]
+
+    def plan(self, job: str, assets: tuple[str, ...] | None = None) -> RunPlan:
+        """The plan of a run of ``job``, of the selected assets.
+
+        Raises:
+            UnknownJobError, UnknownAssetError, InvocationError: the job or selection does not exist as asked.
+        """
+        found = self._plans.get((job, assets))
+        if found is None:
+            found = self._plans[job, assets] = _plan_of(self.steps_of(job, assets))
+        return found
+
+    def _chosen(
+        self, job: str, document: JobDoc, assets: tuple[str, ...] | None
+    ) -> Iterable[str]:
+        offered = document["assets"] or []
+        if assets is None:
+            return offered
+        for key in assets:
+            if key not in self.assets:
+                raise UnknownAssetError(
+                    f"There is no asset {key!r}.", mend="`tidegate definitions list` shows all."
+                )
+            if key not in offered:
+                raise UnknownAssetError(
+                    f"Asset {key!r} cannot be materialized by job {job!r}.",
+                    mend="It is external, or outside the job's selection.",
+                )
+        return assets
+
+    def _within(self, step: StepDoc, chosen: frozenset[str], steps: frozenset[str]) -> StepDoc:
+        made = [out for out in step["outputs"] if out["asset"] in chosen]
+        if len(made) < len(step["outputs"]) and not step["can_subset"]:
+            left = ", ".join(str(out["asset"]) for out in step["outputs"] if out not in made)
+            raise InvocationError(
+                f"{step['key']!r} makes all of its assets at once, and {left} is not selected.",
+                mend="Select all of them, or declare can_subset=True.",
+            )
+        inputs: list[InputDoc] = [
+            {
+                "name": one["name"],
+                "fan_in": one["fan_in"],
+                "sources": [source for source in one["sources"] if source[0] in steps],
+            }
+            for one in step["inputs"]
+        ]
+        return {**step, "outputs": made, "inputs": [one for one in inputs if one["sources"]]}
+
+
+def _plan_of(steps: list[StepDoc]) -> RunPlan:
+    numbers = {step["key"]: index for index, step in enumerate(steps)}
+    return RunPlan(
+        tuple(
+            PlanStep(
+                index=index,
+                key=step["key"],
+                inputs=tuple(
+                    PlanInput(
+                        name=one["name"],
+                        sources=tuple((numbers[key], output) for key, output in one["sources"]),
+                        fan_in=one["fan_in"],
+                    )
+                    for one in step["inputs"]
+                ),
+                outputs=tuple(
+                    PlanOutput(name=one["name"], required=one["required"], asset=one["asset"])
+                    for one in step["outputs"]
+                ),
+                pools=tuple(sorted(step["pools"].items())),
+                priority=step["priority"],
+                tags=step["tags"],
+                compute=step["compute"],
+                timeout_seconds=step["timeout_seconds"],
+                retry=step["retry"],
+            )
+            for index, step in enumerate(steps)
+        )
+    )

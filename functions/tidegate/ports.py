@@ -1,0 +1,193 @@
+"""What the use cases need from outside. Each port has an implementation on AWS and one in memory.
+
+Store methods are the access patterns, one atomic step each. A method that changes state is conditional and may be
+repeated: called twice with the same arguments it changes things once and answers the same. All of them raise
+``ThrottledError`` / ``ConflictError`` (nothing was written) or ``UnavailableError`` (not known), and the caller
+may call again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Generic, Protocol, TypeVar
+
+from tidegate.domain.plan import Arrival, Gathered
+from tidegate.domain.run import Run, RunStatus, StepRow, StepStatus
+
+T = TypeVar("T")
+
+
+class Clock(Protocol):
+    def now(self) -> datetime:
+        """The time, aware, in UTC."""
+
+
+class Ids(Protocol):
+    def run_id(self, now: datetime) -> str:
+        """A new run id: a UUID that sorts by time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page(Generic[T]):
+    items: tuple[T, ...]
+    cursor: str | None = None
+    """Give it back to read on; None at the end."""
+
+
+class RunStore(Protocol):
+    """Table ``runs``: a run, its step rows, and the nodes at which resolved steps arrive."""
+
+    def create(self, run: Run) -> tuple[Run, bool]:
+        """Put the run if its id is new. Answers the stored run, and whether this call created it."""
+
+    def get(self, run_id: str) -> Run | None: ...
+
+    def move(
+        self,
+        run_id: str,
+        *,
+        leaves: frozenset[RunStatus],
+        to: RunStatus,
+        at: datetime,
+        reason: str | None = None,
+    ) -> Run | None:
+        """Change the status if it is one of ``leaves``; STARTED sets ``started_at``, a finished one ``finished_at``.
+
+        Answers the run after the change; None if the run is not there or its status is not one of ``leaves``.
+        """
+
+    def find(
+        self,
+        *,
+        job: str | None = None,
+        statuses: frozenset[RunStatus] | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> Page[Run]:
+        """Newest first. Reads only index entries of the job, the statuses, or the day."""
+
+    def gather(self, run_id: str, node: str, arrival: Arrival) -> Gathered:
+        """Add an arrival to a node (a step number, a join such as ``7.0.3``, or ``end``); answers all that has arrived."""
+
+    def gathered(self, run_id: str, node: str) -> Gathered: ...
+
+    def step(self, run_id: str, index: int) -> StepRow | None: ...
+
+    def steps(self, run_id: str) -> list[StepRow]:
+        """All step rows of the run, by number. A step without a row is PENDING."""
+
+    def wait_step(self, run_id: str, index: int, *, attempt: int, at: datetime) -> bool:
+        """PENDING or UP_FOR_RETRY -> WAITING. False if the step is past that, or at a later attempt."""
+
+    def start_step(self, run_id: str, index: int, *, attempt: int, at: datetime) -> bool:
+        """PENDING, WAITING or UP_FOR_RETRY -> STARTED. False if the step is past that, or at a later attempt."""
+
+    def resolve_step(
+        self, row: StepRow, *, leaves: frozenset[StepStatus | None]
+    ) -> tuple[StepRow, bool]:
+        """Write the resolved row if the stored status is one of ``leaves`` (None: no row) at no later attempt.
+
+        Answers the row that is stored now, and whether this call wrote it.
+        """
+
+
+class AdmissionStore(Protocol):
+    """Table ``admission``: limits, holds, waits and claims. See ``app/admission.py`` for the protocol they serve."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something that happened to a run. ``sequence`` orders events within the same millisecond of a run."""
+
+    run_id: str
+    at: datetime
+    kind: str
+    """``RUN_QUEUED``, ``STEP_START``, ``ASSET_MATERIALIZATION``, ``LOG`` ...: see ``domain/event.py``."""
+    step: str | None = None
+    attempt: int | None = None
+    message: str = ""
+    level: str = "INFO"
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+class EventStore(Protocol):
+    """Table ``events``: what happened, append only."""
+
+    def append(self, run_id: str, batch: str, events: Sequence[Event]) -> None:
+        """Write the events. ``batch`` names them within the run: the same batch twice is written once."""
+
+    def read(self, run_id: str, *, limit: int = 1000, cursor: str | None = None) -> Page[Event]:
+        """In order of time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssetRecord:
+    """Latest materialization of an asset, or of one partition of it."""
+
+    asset: str
+    partition: str | None
+    run_id: str
+    at: datetime
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    data_version: str | None = None
+    code_version: str | None = None
+
+
+class AssetStore(Protocol):
+    """Table ``assets``."""
+
+    def materialized(self, records: Iterable[AssetRecord]) -> None:
+        """Record each unless a later one is stored."""
+
+    def latest(self, asset: str, partition: str | None = None) -> AssetRecord | None: ...
+
+    def partitions(
+        self, asset: str, *, limit: int = 1000, cursor: str | None = None
+    ) -> Page[AssetRecord]: ...
+
+
+class Store(Protocol):
+    """The control tables."""
+
+    @property
+    def runs(self) -> RunStore: ...
+    @property
+    def admission(self) -> AdmissionStore: ...
+    @property
+    def events(self) -> EventStore: ...
+    @property
+    def assets(self) -> AssetStore: ...
+
+
+class Blobs(Protocol):
+    """A bucket. Keys are slash-separated; a blob is there whole or not at all."""
+
+    def put(self, key: str, body: bytes) -> None: ...
+    def get(self, key: str) -> bytes | None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepTask:
+    """Input of one execution of the step state machine, whose name is ``execution_name(run_id, index, attempt)``."""
+
+    run_id: str
+    index: int
+    attempt: int
+    function: str
+    compute: Mapping[str, Any]
+    """{"kind": "lambda"} or {"kind": "ecs", "cpu": 1024, "memory": 2048, "spot": false}."""
+    timeout_seconds: int
+    invocation: Mapping[str, Any]
+
+
+class Launcher(Protocol):
+    def start(self, task: StepTask) -> None:
+        """Start the step's execution. A second start of the same attempt does nothing."""
+
+
+class Bus(Protocol):
+    def publish(self, detail_type: str, detail: Mapping[str, Any]) -> None:
+        """Tell the outside world. At least once; nothing in Tidegate depends on it."""
