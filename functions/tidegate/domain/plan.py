@@ -23,6 +23,9 @@ JOIN_WIDTH = 64
 END = "end"
 """The node at which the sinks of a run arrive."""
 
+FAILED = "failed"
+"""The node at which every step that fails arrives, before its dependents do; read at the end of the run."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanInput:
@@ -156,7 +159,7 @@ def arrival_of(
 ) -> Arrival:
     """What the resolved step ``source`` brings to ``node``. ``produced`` are the outputs it stored."""
     if node == END:
-        return Arrival(arrived=source, failed=frozenset({source}) if failed else frozenset())
+        return Arrival(arrived=source)
     missing, place = set(), 0
     for one in plan.steps[int(node)].inputs:
         for number, output in one.sources:

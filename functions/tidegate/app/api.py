@@ -1,0 +1,167 @@
+"""The API: one request is ``{"action": ..., ...}``, one answer ``{"ok": true, "result": ...}`` or ``{"ok": false, "error": ...}``.
+
+The CLI calls it by invoking the ``api`` function, so that who may do what is IAM's to say. Answers are bounded: lists are
+paged.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tidegate.app import query
+from tidegate.app.launch import launch
+from tidegate.app.services import Services
+from tidegate.app.submit import RunRequest, submit
+from tidegate.domain.selection import select_assets
+from tidegate.errors import RequestError, TidegateError, UnknownLimitError
+from tidegate.manifest.document import ASSET_JOB
+
+logger = logging.getLogger(__name__)
+
+MAX_PAGE = 500
+
+
+def answer(services: Services, request: object) -> dict[str, Any]:
+    """Answer one request. Bad input is an answer, not an exception."""
+    try:
+        if not isinstance(request, Mapping):
+            raise RequestError("A request is a mapping with an action.")
+        action = _ACTIONS.get(str(request.get("action")))
+        if action is None:
+            raise RequestError(
+                f"There is no action {request.get('action')!r}.",
+                mend=f"Actions: {', '.join(sorted(_ACTIONS))}.",
+            )
+        return {"ok": True, "result": action(services, _Fields(request))}
+    except TidegateError as error:
+        logger.info("request_refused", extra={"code": error.code, "reason": str(error)})
+        return {"ok": False, "error": error.to_json()}
+
+
+class _Fields:
+    """The fields of a request, checked by type as they are asked for."""
+
+    def __init__(self, request: Mapping[str, Any]) -> None:
+        self._request = request
+
+    def text(self, name: str) -> str:
+        value = self._request.get(name)
+        if not isinstance(value, str) or not value:
+            raise RequestError(f"The field {name!r} must be a text, and is {value!r}.")
+        return value
+
+    def optional_text(self, name: str) -> str | None:
+        return None if self._request.get(name) is None else self.text(name)
+
+    def integer(self, name: str, default: int | None = None) -> int:
+        value = self._request.get(name, default)
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise RequestError(f"The field {name!r} must be an integer, and is {value!r}.")
+        return value
+
+    def page_size(self) -> int:
+        value = self.integer("limit", 50)
+        if not 1 <= value <= MAX_PAGE:
+            raise RequestError(f"The field 'limit' must be 1 to {MAX_PAGE}, and is {value}.")
+        return value
+
+    def mapping(self, name: str) -> dict[str, Any] | None:
+        value = self._request.get(name)
+        if value is not None and not isinstance(value, Mapping):
+            raise RequestError(f"The field {name!r} must be a mapping, and is {value!r}.")
+        return None if value is None else dict(value)
+
+    def tags(self) -> dict[str, str]:
+        tags = self.mapping("tags") or {}
+        for key, value in tags.items():
+            if not isinstance(value, str):
+                raise RequestError(f"Tag {key!r} must be a text, and is {value!r}.")
+        return tags
+
+
+def _submit(services: Services, fields: _Fields) -> dict[str, Any]:
+    run = submit(
+        services,
+        RunRequest(
+            job=fields.text("job"),
+            run_config=fields.mapping("run_config"),
+            tags=fields.tags(),
+            partition_key=fields.optional_text("partition_key"),
+            run_key=fields.optional_text("run_key"),
+        ),
+    )
+    return query.run_document(run)
+
+
+def _materialize(services: Services, fields: _Fields) -> dict[str, Any]:
+    manifest = services.manifests.current
+    run = submit(
+        services,
+        RunRequest(
+            job=ASSET_JOB,
+            assets=select_assets(manifest.assets, fields.text("selection")),
+            run_config=fields.mapping("run_config"),
+            tags=fields.tags(),
+            partition_key=fields.optional_text("partition_key"),
+            run_key=fields.optional_text("run_key"),
+        ),
+    )
+    return query.run_document(run)
+
+
+def _list_runs(services: Services, fields: _Fields) -> dict[str, Any]:
+    return query.list_runs(
+        services,
+        job=fields.optional_text("job"),
+        status=fields.optional_text("status"),
+        limit=fields.page_size(),
+        cursor=fields.optional_text("cursor"),
+    )
+
+
+def _events(services: Services, fields: _Fields) -> dict[str, Any]:
+    return query.run_events(
+        services,
+        fields.text("run_id"),
+        cursor=fields.optional_text("cursor"),
+        limit=fields.page_size(),
+    )
+
+
+def _queue(services: Services, fields: _Fields) -> dict[str, Any]:
+    return query.queue(services, limit=fields.page_size(), cursor=fields.optional_text("cursor"))
+
+
+def _set_limit(services: Services, fields: _Fields) -> dict[str, Any]:
+    key, capacity = fields.text("key"), fields.integer("capacity")
+    if capacity < -1:
+        raise RequestError(
+            f"A limit cannot be {capacity}.", mend="-1 is no limit, 0 admits nothing, n admits n."
+        )
+    if key != "runs" and key.partition("/")[0] not in _SETTABLE:
+        raise UnknownLimitError(
+            f"There is no kind of limit {key!r}.",
+            mend="Kinds: runs, pool/NAME, run-tag/KEY, run-tag/KEY=VALUE, job/NAME, location/NAME.",
+        )
+    launch(services, services.admission.set_limit(key, capacity))
+    limit = services.admission.limit(key)
+    return {} if limit is None else query.limit_document(services, limit)
+
+
+_SETTABLE = frozenset({"pool", "run-tag", "job", "location"})
+
+_ACTIONS: dict[str, Callable[[Services, _Fields], dict[str, Any]]] = {
+    "definitions": lambda services, _: query.definitions(services),
+    "limits.list": lambda services, _: query.limits(services),
+    "limits.set": _set_limit,
+    "materialize": _materialize,
+    "queue": _queue,
+    "runs.events": _events,
+    "runs.list": _list_runs,
+    "runs.logs": lambda services, fields: query.run_logs(services, fields.text("run_id")),
+    "runs.show": lambda services, fields: query.show_run(services, fields.text("run_id")),
+    "runs.status": lambda services, fields: query.run_status(services, fields.text("run_id")),
+    "submit": _submit,
+}

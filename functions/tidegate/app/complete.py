@@ -1,0 +1,249 @@
+"""Complete: record what one attempt of a step came to, and let everything that waited for it move.
+
+The one commit point is the conditional write that resolves the step's row. Everything after it is derived from that row
+and idempotent, so a repeat of the whole call, by Step Functions' retry or by the monitor, goes on where the first stopped.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from tidegate.app.launch import advance, launch
+from tidegate.app.services import Services
+from tidegate.domain.event import EventKind
+from tidegate.domain.plan import PlanStep
+from tidegate.domain.run import Run, StepRow, StepStatus, step_claim_id
+from tidegate.domain.task import MAX_REPORT_BYTES, Report, StepFailure
+from tidegate.errors import ReportError, RequestError
+from tidegate.ports import AssetRecord, Event
+
+logger = logging.getLogger(__name__)
+
+_STARTED: frozenset[StepStatus | None] = frozenset({StepStatus.STARTED})
+_SHOWN = 2_000
+"""Characters of an error text that are kept."""
+
+
+def complete(services: Services, outcome: Mapping[str, Any]) -> None:
+    """Record the outcome of one execution of the step state machine (its state when it enters ``Complete``).
+
+    Raises:
+        RequestError: this is not such a state; nothing was changed.
+    """
+    run_id, index, attempt = _identity(outcome)
+    run = services.store.runs.get(run_id)
+    if run is None:
+        logger.warning("complete_without_run", extra={"run_id": run_id})
+        return
+    plan = services.manifests.get(run.manifest).plan(run.job, run.assets)
+    if not 0 <= index < len(plan.steps):
+        raise RequestError(f"Run {run_id} has no step number {index}.")
+    step = plan.steps[index]
+    report = _report(services, outcome, run, step, attempt)
+    row, wrote = services.store.runs.resolve_step(
+        _resolved(run, step, report, attempt), leaves=_STARTED
+    )
+    if not row.status.is_resolved or row.attempt != attempt:
+        logger.warning(
+            "late_report_ignored", extra={"run_id": run_id, "step": step.key, "attempt": attempt}
+        )
+        return
+    if wrote or row.fingerprint == report.fingerprint():
+        _record(services, run, step, row, report)
+    granted = services.admission.release(step_claim_id(run_id, index, attempt)) if step.pools else ()
+    launch(services, granted)
+    launch(services, advance(services, run, plan, row))
+
+
+def _identity(outcome: Mapping[str, Any]) -> tuple[str, int, int]:
+    run_id, index, attempt = (outcome.get(name) for name in ("run_id", "index", "attempt"))
+    if not isinstance(run_id, str) or not isinstance(index, int) or not isinstance(attempt, int):
+        raise RequestError("An outcome needs run_id, index and attempt.")
+    return run_id, index, attempt
+
+
+def _resolved(run: Run, step: PlanStep, report: Report, attempt: int) -> StepRow:
+    failure = report.failure
+    return StepRow(
+        run_id=run.run_id,
+        index=step.index,
+        status=StepStatus.SUCCESS if failure is None else StepStatus.FAILURE,
+        attempt=attempt,
+        produced=frozenset(report.produced),
+        reason=None if failure is None else f"{failure.error}: {failure.message}"[:_SHOWN],
+        failed=failure is not None,
+        fingerprint=report.fingerprint(),
+        started_at=report.started_at,
+        finished_at=report.finished_at,
+    )
+
+
+def _report(
+    services: Services, outcome: Mapping[str, Any], run: Run, step: PlanStep, attempt: int
+) -> Report:
+    """The report, however it came: in the outcome, in the bucket, or made up for code that died without one."""
+    try:
+        document = _document(services, outcome, run, step, attempt)
+        if document is None:
+            return _failed(services, run, step, attempt, _death(outcome))
+        report = Report.from_json(document)
+        _check(report, run, step, attempt)
+        return report
+    except ReportError as error:
+        failure = StepFailure(error="BadReport", message=str(error), allow_retries=False)
+        return _failed(services, run, step, attempt, failure)
+
+
+def _document(
+    services: Services, outcome: Mapping[str, Any], run: Run, step: PlanStep, attempt: int
+) -> object:
+    result = outcome.get("result")
+    document = result.get("report") if isinstance(result, Mapping) else None
+    if document is not None and not isinstance(document, Mapping):
+        raise ReportError(f"User code answered {type(document).__name__}, not a report.")
+    own_key = f"reports/{run.run_id}/{step.index}/{attempt}.json"
+    if isinstance(document, Mapping) and "report_key" not in document:
+        return document
+    if document is None and step.compute.get("kind") != "ecs":
+        return None
+    if isinstance(document, Mapping) and document["report_key"] != own_key:
+        raise ReportError(f"The report points at {document['report_key']!r}, which is not its place.")
+    body = services.blobs.get(own_key)
+    if body is None:
+        return None
+    if len(body) > MAX_REPORT_BYTES:
+        raise ReportError(
+            f"The report is {len(body):,} bytes; {MAX_REPORT_BYTES:,} is the most.",
+            mend="Keep metadata small: link to what is large.",
+        )
+    try:
+        return json.loads(body)
+    except ValueError as error:
+        raise ReportError(f"The report is not JSON: {error}.") from error
+
+
+def _check(report: Report, run: Run, step: PlanStep, attempt: int) -> None:
+    """A report may speak only of its own step: its attempt, its outputs, its assets."""
+    if (report.run_id, report.index, report.attempt) != (run.run_id, step.index, attempt):
+        raise ReportError("The report is about another step.")
+    outputs = {one.name for one in step.outputs}
+    unknown = sorted(set(report.produced) - outputs)
+    if unknown:
+        raise ReportError(f"The report names an output {unknown[0]!r} that {step.key!r} does not have.")
+    assets = {one.asset for one in step.outputs}
+    for one in report.materializations:
+        if one.asset not in assets:
+            raise ReportError(f"The report materializes {one.asset!r}, which {step.key!r} does not make.")
+    if report.failure is None:
+        lacking = sorted(
+            one.name for one in step.outputs if one.required and one.name not in report.produced
+        )
+        if lacking:
+            raise ReportError(f"The report says success but lacks the required output {lacking[0]!r}.")
+
+
+def _death(outcome: Mapping[str, Any]) -> StepFailure:
+    """What became of user code that answered nothing, from Step Functions' Error and Cause."""
+    error = outcome.get("error")
+    if not isinstance(error, Mapping):
+        return StepFailure(error="Crash", message="The container ended without a report.")
+    name, cause = str(error.get("Error", "")), str(error.get("Cause", ""))
+    message, kind = cause, name
+    try:
+        parsed = json.loads(cause)
+    except ValueError:
+        parsed = None
+    if isinstance(parsed, Mapping):
+        kind = str(parsed.get("errorType", name))
+        message = str(parsed.get("errorMessage", parsed.get("StoppedReason", cause)))
+    if name == "States.Timeout" or "Task timed out after" in message:
+        return StepFailure(error="Timeout", message=message or "The step ran out of time.")
+    if kind.startswith(("Runtime.", "Sandbox.", "ECS", "States.")) or not kind:
+        return StepFailure(error="Crash", message=f"{kind}: {message}"[:_SHOWN])
+    return StepFailure(error=kind, message=message[:_SHOWN])
+
+
+def _failed(
+    services: Services, run: Run, step: PlanStep, attempt: int, failure: StepFailure
+) -> Report:
+    """A report for code that wrote none. Its times come from the row, so that a repeated call makes the same report."""
+    row = services.store.runs.step(run.run_id, step.index)
+    started = (row and row.started_at) or run.created_at
+    finished = services.clock.now()
+    if row is not None and row.status.is_resolved and row.finished_at is not None:
+        finished = row.finished_at
+    return Report(
+        run_id=run.run_id,
+        index=step.index,
+        attempt=attempt,
+        started_at=started,
+        finished_at=finished,
+        failure=failure,
+    )
+
+
+def _record(services: Services, run: Run, step: PlanStep, row: StepRow, report: Report) -> None:
+    assets = services.manifests.get(run.manifest).assets
+    services.store.assets.materialized(
+        AssetRecord(
+            asset=one.asset,
+            partition=one.partition if one.partition is not None else run.partition_key,
+            run_id=run.run_id,
+            at=report.finished_at,
+            metadata=one.metadata,
+            tags=one.tags,
+            data_version=one.data_version,
+            code_version=assets[one.asset]["code_version"],
+        )
+        for one in report.materializations
+    )
+    events = _events(run, step, row, report)
+    services.store.events.append(run.run_id, f"step/{step.index}/{row.attempt}", events)
+
+
+def _events(run: Run, step: PlanStep, row: StepRow, report: Report) -> list[Event]:
+    base = Event(
+        run_id=run.run_id, at=report.started_at, kind="", step=step.key, attempt=row.attempt
+    )
+    events = [replace(base, kind=EventKind.STEP_START)]
+    events += [
+        replace(base, at=line.at, kind=EventKind.LOG, level=line.level, message=line.message)
+        for line in report.logs
+    ]
+    done = replace(base, at=report.finished_at)
+    if report.logs_key:
+        events.append(replace(done, kind=EventKind.LOGS_CAPTURED, data={"key": report.logs_key}))
+    events += [
+        replace(
+            done,
+            kind=EventKind.ASSET_MATERIALIZATION,
+            message=one.asset,
+            data={
+                "asset": one.asset,
+                "partition": one.partition if one.partition is not None else run.partition_key,
+                "metadata": one.metadata,
+            },
+        )
+        for one in report.materializations
+    ]
+    events += [
+        replace(done, kind=EventKind.STEP_OUTPUT, message=name, data={"metadata": metadata})
+        for name, metadata in report.output_metadata.items()
+    ]
+    failure = report.failure
+    if failure is None:
+        return [*events, replace(done, kind=EventKind.STEP_SUCCESS)]
+    return [
+        *events,
+        replace(
+            done,
+            kind=EventKind.STEP_FAILURE,
+            level="ERROR",
+            message=row.reason or failure.message,
+            data={"error": failure.error, "stack": failure.stack, "metadata": failure.metadata},
+        ),
+    ]

@@ -1,0 +1,306 @@
+"""Launch: carry out what admission granted, and walk a run forward from each step that is resolved.
+
+Everything here is a work list, not a recursion: a granted run asks for its first steps, a skipped step resolves the steps
+below it, an ended run frees slots that admit others. Each item is idempotent, so the caller (a Lambda that Step Functions
+retries until it succeeds) may die anywhere and be repeated from the start.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Iterable
+from datetime import datetime
+
+from tidegate.app.services import Services
+from tidegate.domain.claim import Claim, ClaimState
+from tidegate.domain.event import EventKind
+from tidegate.domain.limit import wants_of_step
+from tidegate.domain.plan import (
+    END,
+    FAILED,
+    Arrival,
+    Gathered,
+    RunPlan,
+    Verdict,
+    arrival_of,
+    decide,
+)
+from tidegate.domain.run import (
+    RUN_LEAVES,
+    Run,
+    RunStatus,
+    StepRow,
+    StepStatus,
+    run_claim_id,
+    step_claim_id,
+)
+from tidegate.domain.task import Invocation
+from tidegate.errors import DeploymentError, NotFoundError
+from tidegate.ports import Event, StepTask
+
+logger = logging.getLogger(__name__)
+
+BUS_DETAIL_TYPE = "tidegate.run"
+_LIVE = frozenset({RunStatus.STARTING, RunStatus.STARTED})
+_NOT_BEGUN: frozenset[StepStatus | None] = frozenset({None, StepStatus.WAITING})
+
+
+def launch(services: Services, claims: Iterable[Claim]) -> None:
+    """Launch granted claims, and whatever those launches grant in turn."""
+    todo = deque(claims)
+    while todo:
+        claim = todo.popleft()
+        if claim.launch["kind"] == "run":
+            todo.extend(_start_run(services, claim))
+        else:
+            todo.extend(_start_claimed_step(services, claim))
+        services.admission.launched(claim.claim_id)
+
+
+def settle_run(services: Services, run_id: str) -> None:
+    """A run whose claim is done but which still looks queued: its submit was cut short by a cancel."""
+    run = services.store.runs.get(run_id)
+    if run is not None and run.status is RunStatus.CANCELING:
+        finish(services, run, RunStatus.CANCELED, reason=run.reason)
+
+
+def _start_run(services: Services, claim: Claim) -> list[Claim]:
+    run_id = claim.launch["run_id"]
+    now = services.clock.now()
+    runs = services.store.runs
+    run = runs.move(run_id, leaves=RUN_LEAVES[RunStatus.STARTING], to=RunStatus.STARTING, at=now)
+    if run is None:
+        run = runs.get(run_id)
+        if run is None or run.status not in _LIVE:
+            # Cancelled while it was being granted, or long finished: give the slots on.
+            return list(services.admission.release(claim.claim_id))
+        if run.status is RunStatus.STARTED:
+            return []
+    try:
+        plan = services.manifests.get(run.manifest).plan(run.job, run.assets)
+    except (DeploymentError, NotFoundError) as error:
+        return finish(services, run, RunStatus.FAILURE, reason=str(error))
+    granted: list[Claim] = []
+    for index in plan.roots:
+        granted += begin_step(services, run, plan, index, Gathered())
+    started = runs.move(run_id, leaves=RUN_LEAVES[RunStatus.STARTED], to=RunStatus.STARTED, at=now)
+    services.store.events.append(
+        run_id, "start", [Event(run_id=run_id, at=now, kind=EventKind.RUN_START)]
+    )
+    _publish(services, started or run, RunStatus.STARTED)
+    return granted
+
+
+def begin_step(
+    services: Services, run: Run, plan: RunPlan, index: int, gathered: Gathered, *, attempt: int = 1
+) -> list[Claim]:
+    """A step with nothing left to wait for upstream: start it, or let it wait for its slots. Answers claims to launch."""
+    wants = wants_of_step(plan.steps[index], services.settings)
+    if not wants:
+        return _start_step(services, run, plan, index, attempt, gathered)
+    now = services.clock.now()
+    grant = services.admission.acquire(
+        Claim(
+            claim_id=step_claim_id(run.run_id, index, attempt),
+            wants=wants,
+            priority=run.priority + plan.steps[index].priority,
+            enqueued_at=now,
+            launch={"kind": "step", "run_id": run.run_id, "index": index, "attempt": attempt},
+        )
+    )
+    if grant.claim.state is ClaimState.WAITING:
+        # The claim may be granted before this line: the condition (not begun) then refuses, rightly.
+        services.store.runs.wait_step(run.run_id, index, attempt=attempt, at=now)
+    return list(grant.launch)
+
+
+def _start_claimed_step(services: Services, claim: Claim) -> list[Claim]:
+    run_id, index, attempt = (claim.launch[name] for name in ("run_id", "index", "attempt"))
+    run = services.store.runs.get(run_id)
+    if run is None or run.status not in _LIVE:
+        return list(services.admission.release(claim.claim_id))
+    plan = services.manifests.get(run.manifest).plan(run.job, run.assets)
+    gathered = Gathered()
+    if any(one.fan_in for one in plan.steps[index].inputs):
+        gathered = services.store.runs.gathered(run_id, str(index))
+    return _start_step(services, run, plan, index, attempt, gathered)
+
+
+def _start_step(
+    services: Services, run: Run, plan: RunPlan, index: int, attempt: int, gathered: Gathered
+) -> list[Claim]:
+    """The row first, then the execution: whoever finds a STARTED row may start its execution again (same name, so at
+    most once), but an execution without a row could not be found, cancelled or completed."""
+    runs = services.store.runs
+    if not runs.start_step(run.run_id, index, attempt=attempt, at=services.clock.now()):
+        row = runs.step(run.run_id, index)
+        if row is None or row.attempt != attempt or row.status is not StepStatus.STARTED:
+            return list(services.admission.release(step_claim_id(run.run_id, index, attempt)))
+    step = plan.steps[index]
+    services.launcher.start(
+        StepTask(
+            run_id=run.run_id,
+            index=index,
+            attempt=attempt,
+            function=run.function,
+            compute=step.compute,
+            timeout_seconds=step.timeout_seconds or services.settings.step_timeout_seconds,
+            invocation=Invocation(
+                run_id=run.run_id,
+                job=run.job,
+                step=step.key,
+                index=index,
+                attempt=attempt,
+                manifest=run.manifest,
+                assets=run.assets,
+                partition_key=run.partition_key,
+                run_config=run.run_config,
+                tags=run.tags,
+                missing=tuple(sorted(gathered.missing)),
+            ).to_json(),
+        )
+    )
+    return []
+
+
+def advance(services: Services, run: Run, plan: RunPlan, resolved: StepRow) -> list[Claim]:
+    """Let a resolved step arrive at everything that waits for it. Answers claims to launch."""
+    granted: list[Claim] = []
+    todo = deque([resolved])
+    while todo:
+        row = todo.popleft()
+        if row.status in (StepStatus.FAILURE, StepStatus.CANCELED):
+            # Before its dependents arrive anywhere, so that the end of the run cannot come without it.
+            services.store.runs.gather(run.run_id, FAILED, Arrival(arrived=row.index))
+        for dependent in plan.dependents[row.index]:
+            gathered = _arrive(services, run, plan, row, str(dependent))
+            if gathered is not None:
+                step_claims, skipped = _decide(services, run, plan, dependent, gathered)
+                granted += step_claims
+                todo.extend(skipped)
+        if not plan.dependents[row.index] and _arrive(services, run, plan, row, END) is not None:
+            granted += _end(services, run, plan)
+    return granted
+
+
+def _arrive(
+    services: Services, run: Run, plan: RunPlan, row: StepRow, node: str
+) -> Gathered | None:
+    """Add the step to the node, through its joins. The gathered set if the node is full now, else None."""
+    arrival = arrival_of(
+        plan, source=row.index, node=node, failed=row.failed, produced=row.produced
+    )
+    for place, number, full in plan.join_path(node, row.index):
+        gathered = services.store.runs.gather(
+            run.run_id,
+            place,
+            Arrival(arrived=number, failed=arrival.failed, missing=arrival.missing),
+        )
+        if len(gathered.arrived) < full:
+            return None
+        arrival = Arrival(arrived=number, failed=gathered.failed, missing=gathered.missing)
+    return gathered
+
+
+def _decide(
+    services: Services, run: Run, plan: RunPlan, index: int, gathered: Gathered
+) -> tuple[list[Claim], list[StepRow]]:
+    step = plan.steps[index]
+    decision = decide(step, gathered)
+    if decision.verdict is Verdict.RUN:
+        return begin_step(services, run, plan, index, gathered), []
+    names = ", ".join(plan.steps[one].key for one in decision.because[:5])
+    if len(decision.because) > 5:
+        names += f" and {len(decision.because) - 5} more"
+    abandoned = decision.verdict is Verdict.ABANDON
+    reason = f"upstream failed: {names}" if abandoned else f"not produced upstream: {names}"
+    now = services.clock.now()
+    row, _ = services.store.runs.resolve_step(
+        StepRow(
+            run_id=run.run_id,
+            index=index,
+            status=StepStatus.SKIPPED,
+            reason=reason,
+            failed=abandoned,
+            finished_at=now,
+        ),
+        leaves=_NOT_BEGUN,
+    )
+    if row.status is not StepStatus.SKIPPED:
+        return [], []
+    services.store.events.append(
+        run.run_id,
+        f"skip/{index}",
+        [
+            Event(
+                run_id=run.run_id,
+                at=row.finished_at or now,
+                kind=EventKind.STEP_SKIPPED,
+                step=step.key,
+                message=row.reason or reason,
+            )
+        ],
+    )
+    return [], [row]
+
+
+def _end(services: Services, run: Run, plan: RunPlan) -> list[Claim]:
+    failed = sorted(services.store.runs.gathered(run.run_id, FAILED).arrived)
+    if not failed:
+        return finish(services, run, RunStatus.SUCCESS, reason=None)
+    names = ", ".join(plan.steps[index].key for index in failed[:5])
+    more = f" and {len(failed) - 5} more" if len(failed) > 5 else ""
+    steps = "step" if len(failed) == 1 else "steps"
+    return finish(services, run, RunStatus.FAILURE, reason=f"{steps} failed: {names}{more}")
+
+
+_ENDINGS = {
+    RunStatus.SUCCESS: EventKind.RUN_SUCCESS,
+    RunStatus.FAILURE: EventKind.RUN_FAILURE,
+    RunStatus.CANCELED: EventKind.RUN_CANCELED,
+}
+
+
+def finish(services: Services, run: Run, to: RunStatus, *, reason: str | None) -> list[Claim]:
+    """End the run, give its slots on, and tell the bus. Answers claims to launch."""
+    now = services.clock.now()
+    runs = services.store.runs
+    ended = runs.move(run.run_id, leaves=RUN_LEAVES[to], to=to, at=now, reason=reason)
+    if ended is None:
+        ended = runs.get(run.run_id) or run
+    if ended.status.is_finished:
+        services.store.events.append(
+            run.run_id,
+            "end",
+            [
+                Event(
+                    run_id=run.run_id,
+                    at=ended.finished_at or now,
+                    kind=_ENDINGS[ended.status],
+                    message=ended.reason or "",
+                    level="ERROR" if ended.status is RunStatus.FAILURE else "INFO",
+                )
+            ],
+        )
+        _publish(services, ended, ended.status)
+    return list(services.admission.release(run_claim_id(run.run_id)))
+
+
+def _publish(services: Services, run: Run, status: RunStatus) -> None:
+    services.bus.publish(
+        BUS_DETAIL_TYPE,
+        {
+            "run_id": run.run_id,
+            "job": run.job,
+            "status": status.value,
+            "tags": run.tags,
+            "partition_key": run.partition_key,
+            "reason": run.reason,
+            "at": _text(run.finished_at or run.started_at or run.created_at),
+        },
+    )
+
+
+def _text(moment: datetime) -> str:
+    return moment.isoformat()

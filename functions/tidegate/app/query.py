@@ -1,0 +1,225 @@
+"""Questions about runs, the queue and limits. Answers are JSON, the same for CLI, API and pages."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tidegate.app.services import Services
+from tidegate.domain.claim import ClaimState, Explanation, Limit
+from tidegate.domain.event import EventKind
+from tidegate.domain.run import Run, RunStatus, StepRow, StepStatus, run_claim_id, step_claim_id
+from tidegate.errors import RequestError, UnknownRunError
+from tidegate.ports import Event
+
+QUEUED = frozenset({RunStatus.QUEUED})
+
+
+def run_of(services: Services, run_id: str) -> Run:
+    """Raises:
+    UnknownRunError: no run has this id.
+    """
+    run = services.store.runs.get(run_id)
+    if run is None:
+        raise UnknownRunError(f"There is no run {run_id!r}.", mend="`tidegate runs list` shows the latest.")
+    return run
+
+
+def list_runs(
+    services: Services, *, job: str | None, status: str | None, limit: int, cursor: str | None
+) -> dict[str, Any]:
+    statuses = None
+    if status is not None:
+        if status.upper() not in RunStatus.__members__:
+            raise RequestError(
+                f"There is no run status {status!r}.", mend=f"Statuses: {', '.join(RunStatus)}."
+            )
+        statuses = frozenset({RunStatus(status.upper())})
+    page = services.store.runs.find(job=job, statuses=statuses, limit=limit, cursor=cursor)
+    return {"runs": [run_document(one) for one in page.items], "cursor": page.cursor}
+
+
+def show_run(services: Services, run_id: str) -> dict[str, Any]:
+    """The run, each of its steps in plan order, and why what waits is waiting."""
+    run = run_of(services, run_id)
+    plan = services.manifests.get(run.manifest).plan(run.job, run.assets)
+    rows = {row.index: row for row in services.store.runs.steps(run_id)}
+    document = run_document(run)
+    document["waiting"] = None
+    if run.status is RunStatus.QUEUED:
+        document["waiting"] = explain(services, run_claim_id(run_id))
+    document["steps"] = [
+        _step_document(services, run, step.key, rows.get(step.index), step.index)
+        | {"upstream": [plan.steps[one].key for one in step.upstream]}
+        for step in plan.steps
+    ]
+    return document
+
+
+def run_status(services: Services, run_id: str) -> dict[str, Any]:
+    """The run and counts of its steps by status: what a caller that waits asks for, cheap to answer."""
+    run = run_of(services, run_id)
+    plan = services.manifests.get(run.manifest).plan(run.job, run.assets)
+    rows = services.store.runs.steps(run_id)
+    counts: dict[str, int] = {}
+    for row in rows:
+        counts[row.status.value] = counts.get(row.status.value, 0) + 1
+    unknown = len(plan.steps) - len(rows)
+    if unknown:
+        counts[StepStatus.PENDING.value] = counts.get(StepStatus.PENDING.value, 0) + unknown
+    running = [plan.steps[row.index].key for row in rows if row.status is StepStatus.STARTED]
+    return run_document(run) | {"counts": counts, "total": len(plan.steps), "running": running}
+
+
+def run_events(services: Services, run_id: str, *, cursor: str | None, limit: int) -> dict[str, Any]:
+    run_of(services, run_id)
+    page = services.store.events.read(run_id, limit=limit, cursor=cursor)
+    return {"events": [_event_document(one) for one in page.items], "cursor": page.cursor}
+
+
+def run_logs(services: Services, run_id: str) -> dict[str, Any]:
+    """Events in order, with log lines that went to the bucket put back in their place."""
+    run_of(services, run_id)
+    lines: list[dict[str, Any]] = []
+    cursor: str | None = None
+    while True:
+        page = services.store.events.read(run_id, cursor=cursor)
+        for event in page.items:
+            if event.kind == EventKind.LOGS_CAPTURED:
+                lines += _captured(services, event)
+            else:
+                lines.append(_event_document(event))
+        cursor = page.cursor
+        if cursor is None:
+            return {"events": lines}
+
+
+def queue(services: Services, *, limit: int = 100, cursor: str | None = None) -> dict[str, Any]:
+    """Queued runs, and for each the limit that blocks it, who holds it, how many are ahead and since when."""
+    page = services.store.runs.find(statuses=QUEUED, limit=limit, cursor=cursor)
+    return {
+        "runs": [
+            run_document(run) | {"waiting": explain(services, run_claim_id(run.run_id))}
+            for run in page.items
+        ],
+        "cursor": page.cursor,
+    }
+
+
+def limits(services: Services) -> dict[str, Any]:
+    return {"limits": [limit_document(services, one) for one in services.admission.limits()]}
+
+
+def limit_document(services: Services, limit: Limit) -> dict[str, Any]:
+    return {
+        "key": limit.key,
+        "capacity": limit.capacity,
+        "in_use": limit.in_use,
+        "source": limit.source,
+        "waiting": len(services.admission.waiting(limit.key, limit=1000)),
+    }
+
+
+def definitions(services: Services) -> dict[str, Any]:
+    document = services.manifests.current.document
+    return {
+        "location": document["location"],
+        "manifest": services.manifests.current.hash,
+        "code_version": document["code_version"],
+        "assets": list(document["assets"].values()),
+        "jobs": [
+            {"name": job["name"], "description": job["description"], "tags": job["tags"]}
+            for job in document["jobs"].values()
+        ],
+        "resources": sorted(document["resources"]),
+    }
+
+
+def explain(services: Services, claim_id: str) -> dict[str, Any] | None:
+    explanation = services.admission.explain(claim_id)
+    return _explanation_document(explanation) if explanation.state is ClaimState.WAITING else None
+
+
+def _explanation_document(one: Explanation) -> dict[str, Any]:
+    return {
+        "blocked_by": one.blocked_by,
+        "capacity": one.capacity,
+        "in_use": one.in_use,
+        "holders": list(one.holders),
+        "ahead": one.ahead,
+        "since": None if one.since is None else one.since.isoformat(),
+    }
+
+
+def run_document(run: Run) -> dict[str, Any]:
+    return {
+        "run_id": run.run_id,
+        "job": run.job,
+        "status": run.status.value,
+        "tags": run.tags,
+        "partition_key": run.partition_key,
+        "assets": None if run.assets is None else list(run.assets),
+        "run_key": run.run_key,
+        "reason": run.reason,
+        "manifest": run.manifest,
+        "created_at": run.created_at.isoformat(),
+        "started_at": None if run.started_at is None else run.started_at.isoformat(),
+        "finished_at": None if run.finished_at is None else run.finished_at.isoformat(),
+    }
+
+
+def _step_document(
+    services: Services, run: Run, key: str, row: StepRow | None, index: int
+) -> dict[str, Any]:
+    if row is None:
+        # A run that is over has no pending steps: what never began was skipped by its end.
+        status = StepStatus.SKIPPED if run.status.is_finished else StepStatus.PENDING
+        return {"step": key, "index": index, "status": status.value, "attempt": 0, "reason": None} | {
+            "started_at": None,
+            "finished_at": None,
+            "waiting": None,
+        }
+    waiting = None
+    if row.status is StepStatus.WAITING:
+        waiting = explain(services, step_claim_id(run.run_id, index, row.attempt))
+    return {
+        "step": key,
+        "index": index,
+        "status": row.status.value,
+        "attempt": row.attempt,
+        "reason": row.reason,
+        "started_at": None if row.started_at is None else row.started_at.isoformat(),
+        "finished_at": None if row.finished_at is None else row.finished_at.isoformat(),
+        "waiting": waiting,
+    }
+
+
+def _event_document(event: Event) -> dict[str, Any]:
+    return {
+        "at": event.at.isoformat(),
+        "kind": str(event.kind),
+        "step": event.step,
+        "attempt": event.attempt,
+        "level": event.level,
+        "message": event.message,
+        "data": dict(event.data),
+    }
+
+
+def _captured(services: Services, event: Event) -> list[dict[str, Any]]:
+    body = services.blobs.get(str(event.data["key"]))
+    if body is None:
+        return [_event_document(event)]
+    lines = [json.loads(line) for line in body.decode().splitlines() if line]
+    return [
+        {
+            "at": line["at"],
+            "kind": EventKind.LOG.value,
+            "step": event.step,
+            "attempt": event.attempt,
+            "level": line["level"],
+            "message": line["message"],
+            "data": {},
+        }
+        for line in lines
+    ]

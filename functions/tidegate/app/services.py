@@ -1,0 +1,63 @@
+"""What every use case works with: the ports, the settings, and the manifests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tidegate.errors import DeploymentError
+from tidegate.manifest.document import Manifest
+
+if TYPE_CHECKING:
+    from tidegate.app.admission import Admission
+    from tidegate.domain.settings import Settings
+    from tidegate.ports import Blobs, Bus, Clock, Ids, Launcher, Store
+
+
+class Manifests:
+    """Manifests by hash: the one deployed now, and, from the bucket, those that runs in flight were created with."""
+
+    def __init__(self, current: Manifest, blobs: Blobs) -> None:
+        self.current = current
+        self._blobs = blobs
+        self._known = {current.hash: current}
+
+    @staticmethod
+    def key(digest: str) -> str:
+        return f"control/manifests/{digest}.json"
+
+    def publish(self) -> None:
+        """Keep the current manifest for as long as its runs live. Content-addressed, so it may be written twice."""
+        self._blobs.put(self.key(self.current.hash), self.current.text.encode())
+
+    def get(self, digest: str) -> Manifest:
+        """Raises:
+        DeploymentError: no such manifest was ever deployed here.
+        """
+        found = self._known.get(digest)
+        if found is None:
+            text = self._blobs.get(self.key(digest))
+            if text is None:
+                raise DeploymentError(
+                    f"Manifest {digest[:12]} is not in the bucket.",
+                    mend="It was deleted, or the run belongs to another deployment.",
+                )
+            found = self._known[digest] = Manifest.parse(text)
+        return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Services:
+    store: Store
+    admission: Admission
+    blobs: Blobs
+    launcher: Launcher
+    bus: Bus
+    clock: Clock
+    ids: Ids
+    settings: Settings
+    manifests: Manifests
+    function: str = ""
+    """Version of the user-code function that new runs execute on."""
+    published: set[str] = field(default_factory=set)
+    """Manifests this process has published already."""

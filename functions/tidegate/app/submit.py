@@ -1,0 +1,226 @@
+"""Submit: turn a request into one run, once, and ask admission for its slots."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass, field
+from typing import Any
+
+import fastjsonschema
+
+from tidegate.app.launch import launch, settle_run
+from tidegate.app.services import Services
+from tidegate.domain import partitions
+from tidegate.domain.claim import Claim, ClaimState
+from tidegate.domain.event import EventKind
+from tidegate.domain.limit import wants_of_run
+from tidegate.domain.run import (
+    Run,
+    RunStatus,
+    canonical_tags,
+    run_claim_id,
+    run_id_of_key,
+)
+from tidegate.errors import ConfigError, RequestError, UnknownPartitionError
+from tidegate.manifest.document import ASSET_JOB, JobDoc, Manifest, StepDoc
+from tidegate.ports import Event
+
+logger = logging.getLogger(__name__)
+
+MAX_CONFIG_BYTES = 200_000
+"""Of run config and tags together: they are kept in the run's row, whose limit is 400 KB."""
+
+PARTITION_TAG = "tidegate/partition"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRequest:
+    """What is asked for. ``origin`` and ``run_key`` together name the run: asked twice, it is created once."""
+
+    job: str = ASSET_JOB
+    assets: tuple[str, ...] | None = None
+    run_config: dict[str, Any] | None = None
+    tags: dict[str, str] = field(default_factory=dict)
+    partition_key: str | None = None
+    run_key: str | None = None
+    origin: str = "api"
+
+
+def submit(services: Services, request: RunRequest) -> Run:
+    """Create the run, or find the one this run key created before, and see that it is queued or launched.
+
+    Everything is checked before anything is written. A caller that dies after the write leaves a QUEUED run; the
+    same request again, or the sweep, carries it on.
+
+    Raises:
+        UnknownJobError, UnknownAssetError, UnknownPartitionError, ConfigError, RequestError: nothing was created.
+    """
+    run = _new_run(services, request)
+    _publish_manifest(services)
+    stored, created = services.store.runs.create(run)
+    if stored.status is RunStatus.QUEUED:
+        admit(services, stored)
+        stored = services.store.runs.get(stored.run_id) or stored
+    logger.info("run_submitted", extra={"run_id": stored.run_id, "run_created": created})
+    return stored
+
+
+def admit(services: Services, run: Run) -> None:
+    """Ask admission for the run's slots and launch what that grants. Repeated, it changes nothing."""
+    services.store.events.append(
+        run.run_id, "enqueued", [Event(run_id=run.run_id, at=run.created_at, kind=EventKind.RUN_ENQUEUED)]
+    )
+    plan = services.manifests.get(run.manifest).plan(run.job, run.assets)
+    grant = services.admission.acquire(
+        Claim(
+            claim_id=run_claim_id(run.run_id),
+            wants=wants_of_run(run, plan, services.settings),
+            priority=run.priority,
+            enqueued_at=run.created_at,
+            launch={"kind": "run", "run_id": run.run_id},
+        )
+    )
+    if grant.claim.state is ClaimState.DONE:
+        settle_run(services, run.run_id)
+    launch(services, grant.launch)
+
+
+def _new_run(services: Services, request: RunRequest) -> Run:
+    manifest = services.manifests.current
+    job = manifest.job(request.job)
+    steps = manifest.steps_of(request.job, request.assets)
+    if not steps:
+        raise RequestError("The selection has nothing to run.", mend="Select at least one asset.")
+    config = request.run_config if request.run_config is not None else (job["run_config"] or {})
+    check_config(manifest, steps, config)
+    tags = {**job["tags"], **canonical_tags(request.tags)}
+    partition = request.partition_key or tags.get(PARTITION_TAG)
+    now = services.clock.now()
+    _check_partition(manifest, job, request, partition, now)
+    if partition is not None:
+        tags[PARTITION_TAG] = partition
+    _check_size(config, tags)
+    if request.run_key is None:
+        run_id = services.ids.run_id(now)
+    else:
+        run_id = run_id_of_key(f"{request.origin}/{request.job}", request.run_key)
+    return Run(
+        run_id=run_id,
+        job=request.job,
+        manifest=manifest.hash,
+        location=manifest.location,
+        status=RunStatus.QUEUED,
+        created_at=now,
+        function=services.function,
+        tags=tags,
+        run_config=config,
+        partition_key=partition,
+        assets=request.assets,
+        run_key=request.run_key,
+    )
+
+
+def _publish_manifest(services: Services) -> None:
+    digest = services.manifests.current.hash
+    if digest not in services.published:
+        services.manifests.publish()
+        services.published.add(digest)
+
+
+def _check_size(config: dict[str, Any], tags: dict[str, str]) -> None:
+    try:
+        size = len(json.dumps(config).encode()) + len(json.dumps(tags).encode())
+    except (TypeError, ValueError) as error:
+        raise ConfigError(
+            f"Run config is not JSON: {error}.", mend="Use strings, numbers, lists and mappings."
+        ) from error
+    if size > MAX_CONFIG_BYTES:
+        raise ConfigError(
+            f"Run config and tags are {size:,} bytes; {MAX_CONFIG_BYTES:,} is the most.",
+            mend="Put large values in the bucket and pass their key.",
+        )
+
+
+def check_config(manifest: Manifest, steps: list[StepDoc], config: dict[str, Any]) -> None:
+    """Raises:
+    ConfigError: names the first field that does not fit, and what would.
+    """
+    if not isinstance(config, dict):
+        raise ConfigError("Run config must be a mapping.", mend='Like {"ops": {"name": {"config": {}}}}.')
+    unknown = sorted(set(config) - {"ops", "resources", "execution", "loggers"})
+    if unknown:
+        raise ConfigError(
+            f"Run config has an unknown section {unknown[0]!r}.",
+            mend="Sections: ops, resources, execution, loggers.",
+        )
+    by_key = {step["key"]: step for step in steps}
+    ops = _section(config, "ops")
+    for name in ops:
+        if name not in by_key:
+            raise ConfigError(
+                f"Run config is for op {name!r}, which is not part of this run.",
+                mend=f"Ops: {', '.join(sorted(by_key)[:12])}.",
+            )
+    for key, step in by_key.items():
+        _check_against(f"ops.{key}.config", step["config_schema"], ops.get(key, {}))
+    resources, schemas = _section(config, "resources"), manifest.document["resources"]
+    for name, given in resources.items():
+        if name not in schemas:
+            raise ConfigError(
+                f"Run config is for resource {name!r}, which is not defined.",
+                mend=f"Resources: {', '.join(sorted(schemas)) or 'none'}.",
+            )
+        _check_against(f"resources.{name}.config", schemas[name], given)
+
+
+def _section(config: dict[str, Any], name: str) -> dict[str, Any]:
+    section = config.get(name) or {}
+    if not isinstance(section, dict):
+        raise ConfigError(f"Run config section {name!r} must be a mapping.")
+    return section
+
+
+def _check_against(path: str, schema: dict[str, Any] | None, given: Any) -> None:
+    if not isinstance(given, dict) or set(given) - {"config"}:
+        raise ConfigError(f"{path.rsplit('.', 1)[0]} must be a mapping with the one key 'config'.")
+    value = given.get("config")
+    if schema is None:
+        if value:
+            raise ConfigError(f"{path} is given, but it takes no config.", mend="Leave it out.")
+        return
+    try:
+        fastjsonschema.validate(schema, {} if value is None else value, use_default=False)
+    except fastjsonschema.JsonSchemaValueException as error:
+        where = ".".join(str(part) for part in error.path[1:])
+        raise ConfigError(
+            f"{path}{'.' + where if where else ''}: {error.message.removeprefix(error.name).strip()}.",
+            mend=f"It was {error.value!r}."[:200],
+        ) from error
+
+
+def _check_partition(
+    manifest: Manifest, job: JobDoc, request: RunRequest, partition: str | None, now: Any
+) -> None:
+    documents = [job["partitions"]]
+    if job["steps"] is None:
+        documents = [manifest.assets[key]["partitions"] for key in request.assets or job["assets"] or ()]
+    partitioned = [one for one in documents if one is not None]
+    if not partitioned:
+        if partition is not None:
+            raise UnknownPartitionError(
+                f"Partition {partition!r} was given, but nothing in this run is partitioned.",
+                mend="Leave it out.",
+            )
+        return
+    if partition is None:
+        example = partitions.from_json(partitioned[0]).get_last_partition_key(now)
+        raise UnknownPartitionError(
+            "This run needs a partition key.", mend=f"For example {example!r}." if example else ""
+        )
+    for document in partitioned:
+        if not partitions.from_json(document).has_partition_key(partition, now):
+            raise UnknownPartitionError(
+                f"There is no partition {partition!r}.",
+                mend=partitions.from_json(document).describe(now),
+            )

@@ -1,0 +1,76 @@
+"""The settings of a deployment, as the control plane uses them: plain frozen values, no validation.
+
+``settings_file.py`` reads and validates what people write; this is what is left when it has found nothing wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+UNLIMITED = -1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TagLimit:
+    """At most ``limit`` runs in progress that carry the tag.
+
+    ``value`` None: all runs with the key share one limit; ``per_unique_value``: each value has its own.
+    """
+
+    key: str
+    limit: int
+    value: str | None = None
+    per_unique_value: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobLimit:
+    limit: int
+    on_conflict: str = "queue"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Defaults are Dagster's (``reference: QueuedRunCoordinator``), where it has the setting."""
+
+    max_concurrent_runs: int = 10
+    tag_limits: tuple[TagLimit, ...] = ()
+    jobs: Mapping[str, JobLimit] = field(default_factory=dict)
+    locations: Mapping[str, int] = field(default_factory=dict)
+    pools: Mapping[str, int] = field(default_factory=dict)
+    default_pool_limit: int | None = None
+    pool_granularity: str = "op"
+    pool_granularities: Mapping[str, str] = field(default_factory=dict)
+    op_granularity_run_buffer: int = 0
+    start_timeout_seconds: int = 180
+    max_runtime_seconds: int = 0
+    """0: no limit."""
+    max_run_retries: int = 0
+    run_retry_strategy: str = "FROM_FAILURE"
+    run_retry_delay_seconds: float = 0
+    run_retry_backoff: str | None = None
+    run_chunk_size: int = 25
+    materialization_chunk_size: int = 1000
+    cancel_batch_size: int = 500
+    max_outstanding_runs: int = 200
+    event_batch_size: int = 25
+    event_retention_days: int = 30
+    step_timeout_seconds: int = 86_400
+    """Of a step on ECS that sets none. On Lambda the function's own limit, 15 minutes, comes first."""
+
+    def to_json(self) -> dict[str, Any]:
+        document = asdict(self)
+        document["tag_limits"] = list(document["tag_limits"])
+        return document
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Settings:
+        given = dict(document)
+        given["tag_limits"] = tuple(TagLimit(**one) for one in given.get("tag_limits", ()))
+        given["jobs"] = {name: JobLimit(**one) for name, one in given.get("jobs", {}).items()}
+        return cls(**given)
+
+    def granularity_of(self, pool: str) -> str:
+        return self.pool_granularities.get(pool, self.pool_granularity)
