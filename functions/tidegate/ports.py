@@ -188,6 +188,11 @@ class Launcher(Protocol):
         """Start the step's execution. A second start of the same attempt does nothing."""
 
 
+class RunQueue(Protocol):
+    def enqueue(self, run_id: str) -> None:
+        """See that the ``queue`` function admits the run: soon, at least once, whatever becomes of the caller."""
+
+
 class Bus(Protocol):
     def publish(self, detail_type: str, detail: Mapping[str, Any]) -> None:
         """Tell the outside world. At least once; nothing in Tidegate depends on it."""

@@ -58,13 +58,6 @@ def launch(services: Services, claims: Iterable[Claim]) -> None:
         services.admission.launched(claim.claim_id)
 
 
-def settle_run(services: Services, run_id: str) -> None:
-    """A run whose claim is done but which still looks queued: its submit was cut short by a cancel."""
-    run = services.store.runs.get(run_id)
-    if run is not None and run.status is RunStatus.CANCELING:
-        finish(services, run, RunStatus.CANCELED, reason=run.reason)
-
-
 def _start_run(services: Services, claim: Claim) -> list[Claim]:
     run_id = claim.launch["run_id"]
     now = services.clock.now()

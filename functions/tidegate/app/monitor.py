@@ -14,10 +14,10 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from tidegate.app.admit import admit
 from tidegate.app.complete import complete
 from tidegate.app.launch import advance, launch
 from tidegate.app.services import Services
-from tidegate.app.submit import admit
 from tidegate.domain.run import Run, RunStatus, StepStatus
 
 logger = logging.getLogger(__name__)
@@ -26,6 +26,21 @@ GRACE = timedelta(seconds=60)
 """Younger than this, work is in somebody's hands and is left alone."""
 OVERDUE_MARGIN = timedelta(minutes=5)
 _INVOCATION = "TIDEGATE_INVOCATION"
+
+
+def observe(services: Services, event: Mapping[str, Any]) -> dict[str, int]:
+    """One EventBridge event; anything that is not about an execution or a container is the sweep's tick.
+
+    Answers what was repaired, by kind.
+    """
+    kind = event.get("detail-type")
+    if kind == "Step Functions Execution Status Change":
+        execution_ended(services, event["detail"])
+    elif kind == "ECS Task State Change":
+        task_stopped(services, event["detail"])
+    else:
+        return dict(sweep(services))
+    return {}
 
 
 def execution_ended(services: Services, detail: Mapping[str, Any]) -> None:
@@ -90,7 +105,7 @@ def _repair(services: Services, run: Run, now: datetime) -> Counter[str]:
         if services.admission.claim(f"run/{run.run_id}") is not None:
             return Counter()
         logger.warning("sweep_admits", extra={"run_id": run.run_id})
-        admit(services, run)
+        admit(services, run.run_id)
         return Counter(unadmitted=1)
     return _overdue(services, run, now) + _stalled(services, run, now)
 

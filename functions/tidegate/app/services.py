@@ -11,7 +11,7 @@ from tidegate.manifest.document import Manifest
 if TYPE_CHECKING:
     from tidegate.app.admission import Admission
     from tidegate.domain.settings import Settings
-    from tidegate.ports import Blobs, Bus, Clock, Ids, Launcher, Store
+    from tidegate.ports import Blobs, Bus, Clock, Ids, Launcher, RunQueue, Store
 
 
 class Manifests:
@@ -52,6 +52,7 @@ class Services:
     admission: Admission
     blobs: Blobs
     launcher: Launcher
+    queue: RunQueue
     bus: Bus
     clock: Clock
     ids: Ids

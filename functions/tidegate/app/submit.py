@@ -1,4 +1,4 @@
-"""Submit: turn a request into one run, once, and ask admission for its slots."""
+"""Submit: turn a request into one run, once."""
 
 from __future__ import annotations
 
@@ -9,22 +9,16 @@ from typing import Any
 
 import fastjsonschema
 
-from tidegate.app.launch import launch, settle_run
 from tidegate.app.services import Services
 from tidegate.domain import partitions
-from tidegate.domain.claim import Claim, ClaimState
-from tidegate.domain.event import EventKind
-from tidegate.domain.limit import wants_of_run
 from tidegate.domain.run import (
     Run,
     RunStatus,
     canonical_tags,
-    run_claim_id,
     run_id_of_key,
 )
 from tidegate.errors import ConfigError, RequestError, UnknownPartitionError
 from tidegate.manifest.document import ASSET_JOB, JobDoc, Manifest, StepDoc
-from tidegate.ports import Event
 
 logger = logging.getLogger(__name__)
 
@@ -48,10 +42,10 @@ class RunRequest:
 
 
 def submit(services: Services, request: RunRequest) -> Run:
-    """Create the run, or find the one this run key created before, and see that it is queued or launched.
+    """Create the run, or find the one this run key created before, and hand it to the queue.
 
     Everything is checked before anything is written. A caller that dies after the write leaves a QUEUED run; the
-    same request again, or the sweep, carries it on.
+    same request again, or the sweep, hands it on.
 
     Raises:
         UnknownJobError, UnknownAssetError, UnknownPartitionError, ConfigError, RequestError: nothing was created.
@@ -60,30 +54,9 @@ def submit(services: Services, request: RunRequest) -> Run:
     _publish_manifest(services)
     stored, created = services.store.runs.create(run)
     if stored.status is RunStatus.QUEUED:
-        admit(services, stored)
-        stored = services.store.runs.get(stored.run_id) or stored
+        services.queue.enqueue(stored.run_id)
     logger.info("run_submitted", extra={"run_id": stored.run_id, "run_created": created})
     return stored
-
-
-def admit(services: Services, run: Run) -> None:
-    """Ask admission for the run's slots and launch what that grants. Repeated, it changes nothing."""
-    services.store.events.append(
-        run.run_id, "enqueued", [Event(run_id=run.run_id, at=run.created_at, kind=EventKind.RUN_ENQUEUED)]
-    )
-    plan = services.manifests.get(run.manifest).plan(run.job, run.assets)
-    grant = services.admission.acquire(
-        Claim(
-            claim_id=run_claim_id(run.run_id),
-            wants=wants_of_run(run, plan, services.settings),
-            priority=run.priority,
-            enqueued_at=run.created_at,
-            launch={"kind": "run", "run_id": run.run_id},
-        )
-    )
-    if grant.claim.state is ClaimState.DONE:
-        settle_run(services, run.run_id)
-    launch(services, grant.launch)
 
 
 def _new_run(services: Services, request: RunRequest) -> Run:

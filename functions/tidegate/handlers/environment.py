@@ -1,0 +1,101 @@
+"""What the control-plane functions find in their environment, and the services they build from it, once per cold start."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from tidegate.adapters.aws.blobs import S3Blobs
+from tidegate.adapters.aws.bus import EventBridgeBus
+from tidegate.adapters.aws.launcher import StepFunctionsLauncher
+from tidegate.adapters.aws.queue import LambdaRunQueue
+from tidegate.adapters.dynamodb.store import DynamoStore
+from tidegate.adapters.dynamodb.table import bind
+from tidegate.adapters.ids import RunIds
+from tidegate.adapters.system_clock import SystemClock
+from tidegate.app.admission import Admission
+from tidegate.app.apply_settings import apply_settings
+from tidegate.app.services import Manifests, Services
+from tidegate.domain.settings import Settings
+from tidegate.errors import DeploymentError
+from tidegate.manifest.document import Manifest
+from tidegate.ports import Clock, Ids
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """The variables that ``infra/`` sets on each control-plane function."""
+
+    region: str
+    table_prefix: str
+    data_bucket: str
+    step_machine_arn: str
+    queue_function: str
+    user_function_arn: str
+    task_definition_arn: str
+    bus_name: str
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str]) -> Environment:
+        """Raises:
+        DeploymentError: a variable is missing; it is named.
+        """
+        try:
+            return cls(
+                region=environ["AWS_REGION"],
+                table_prefix=environ["TIDEGATE_TABLE_PREFIX"],
+                data_bucket=environ["TIDEGATE_DATA_BUCKET"],
+                step_machine_arn=environ["TIDEGATE_STEP_MACHINE_ARN"],
+                queue_function=environ["TIDEGATE_QUEUE_FUNCTION"],
+                user_function_arn=environ["TIDEGATE_USER_FUNCTION_ARN"],
+                task_definition_arn=environ["TIDEGATE_TASK_DEFINITION_ARN"],
+                bus_name=environ["TIDEGATE_BUS_NAME"],
+            )
+        except KeyError as missing:
+            raise DeploymentError(
+                f"The environment variable {missing} is not set.", mend="Deploy with infra/app.py."
+            ) from None
+
+
+def build(
+    environment: Environment, *, manifest: Manifest, settings: Settings, clock: Clock, ids: Ids
+) -> Services:
+    """The services on AWS: or on what answers in its place, locally."""
+    bind(prefix=environment.table_prefix, region=environment.region)
+    store = DynamoStore(retention_days=settings.event_retention_days, clock=clock)
+    blobs = S3Blobs(environment.data_bucket)
+    return Services(
+        store=store,
+        admission=Admission(store.admission, clock),
+        blobs=blobs,
+        launcher=StepFunctionsLauncher(
+            environment.step_machine_arn,
+            blobs=blobs,
+            task_definition=environment.task_definition_arn,
+        ),
+        queue=LambdaRunQueue(environment.queue_function),
+        bus=EventBridgeBus(environment.bus_name),
+        clock=clock,
+        ids=ids,
+        settings=settings,
+        manifests=Manifests(manifest, blobs),
+        function=environment.user_function_arn,
+    )
+
+
+@cache
+def services() -> Services:
+    """The services of this function, from its environment; settings that changed with the deploy are applied."""
+    built = build(
+        Environment.read(os.environ),
+        manifest=Manifest.parse(Path(os.environ["TIDEGATE_MANIFEST"]).read_bytes()),
+        settings=Settings.from_json(json.loads(Path(os.environ["TIDEGATE_SETTINGS"]).read_bytes())),
+        clock=SystemClock(),
+        ids=RunIds(),
+    )
+    apply_settings(built)
+    return built

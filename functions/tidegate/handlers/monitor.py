@@ -1,0 +1,19 @@
+"""Lambda ``monitor``: EventBridge events of containers and executions that ended, and the sweep's tick."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aws_lambda_powertools.metrics import MetricUnit
+
+from tidegate.app.monitor import observe
+from tidegate.handlers.environment import services
+from tidegate.handlers.observe import logger, metrics
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
+    repaired = observe(services(), event)
+    metrics.add_metric(name="Repairs", unit=MetricUnit.Count, value=sum(repaired.values()))
+    return repaired
