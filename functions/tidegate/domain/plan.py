@@ -113,17 +113,22 @@ class RunPlan:
         return {step.key: step.index for step in self.steps}
 
     @cached_property
+    def upstream(self) -> tuple[tuple[int, ...], ...]:
+        """For each step, the steps it waits for, ascending, each once."""
+        return tuple(step.upstream for step in self.steps)
+
+    @cached_property
     def dependents(self) -> tuple[tuple[int, ...], ...]:
         """For each step, the steps that wait for it."""
         below: list[list[int]] = [[] for _ in self.steps]
-        for step in self.steps:
-            for number in step.upstream:
-                below[number].append(step.index)
+        for index, waits in enumerate(self.upstream):
+            for number in waits:
+                below[number].append(index)
         return tuple(tuple(one) for one in below)
 
     @cached_property
     def roots(self) -> tuple[int, ...]:
-        return tuple(step.index for step in self.steps if not step.upstream)
+        return tuple(index for index, waits in enumerate(self.upstream) if not waits)
 
     @cached_property
     def sinks(self) -> tuple[int, ...]:
@@ -133,9 +138,23 @@ class RunPlan:
     def _places(self) -> dict[str, dict[int, int]]:
         return {}
 
+    @cached_property
+    def _sources(self) -> dict[int, dict[int, list[tuple[int, str]]]]:
+        return {}
+
+    def places_of(self, index: int, source: int) -> list[tuple[int, str]]:
+        """Where the outputs of ``source`` stand among all sources of step ``index``: (place, output name)."""
+        found = self._sources.get(index)
+        if found is None:
+            found = self._sources[index] = {}
+            flat = (one for given in self.steps[index].inputs for one in given.sources)
+            for place, (number, output) in enumerate(flat):
+                found.setdefault(number, []).append((place, output))
+        return found.get(source, [])
+
     def waits_for(self, node: str) -> tuple[int, ...]:
         """The steps a node waits for: the upstream of a step, or the sinks of the run."""
-        return self.sinks if node == END else self.steps[int(node)].upstream
+        return self.sinks if node == END else self.upstream[int(node)]
 
     def join_path(self, node: str, source: int) -> Iterator[tuple[str, int, int]]:
         """Rows a step passes on its way to ``node``, leaf first: (row, number to add, how many make it full).
@@ -160,16 +179,15 @@ def arrival_of(
     """What the resolved step ``source`` brings to ``node``. ``produced`` are the outputs it stored."""
     if node == END:
         return Arrival(arrived=source)
-    missing, place = set(), 0
-    for one in plan.steps[int(node)].inputs:
-        for number, output in one.sources:
-            if number == source and output not in produced and not failed:
-                missing.add(place)
-            place += 1
+    missing = frozenset(
+        place
+        for place, output in plan.places_of(int(node), source)
+        if output not in produced and not failed
+    )
     return Arrival(
         arrived=source,
         failed=frozenset({source}) if failed else frozenset(),
-        missing=frozenset(missing),
+        missing=missing,
     )
 
 
