@@ -1,0 +1,185 @@
+"""What the parameters of an op's or asset's function stand for: context, config, resources and inputs."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import types
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tidegate.errors import DefinitionError
+from tidegate.sdk.declaration import at, function_source, user_frame
+
+_CONTEXT_NAMES = frozenset({"context", "_context", "context_", "_"})
+_CONTEXT_TYPES = ("AssetExecutionContext", "OpExecutionContext")
+_CONFIG_TYPES = (dict, str, int, float, bool, list)
+
+
+class Unresolved(str):
+    """An annotation that names nothing at the time of the declaration, as it is written."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Argument:
+    """A parameter that is an input."""
+
+    name: str
+    annotation: Any = Any
+    default: Any = ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signature:
+    """A function, read as the body of a step."""
+
+    function: Callable[..., Any]
+    source: str
+    context_parameter: str | None = None
+    config_parameter: str | None = None
+    config_type: Any = None
+    resources: Mapping[str, Any] = field(default_factory=dict)
+    """Parameter name -> annotation."""
+    arguments: tuple[Argument, ...] = ()
+    order: tuple[str, ...] = ()
+    """All parameters but the context, as written."""
+    takes_any: bool = False
+    """It has ``**kwargs``: inputs need no parameter of their own."""
+    returns: Any = Any
+    """The return annotation; Any when there is none."""
+
+
+def read_signature(function: Any, label: str) -> Signature:
+    """Read the parameters of a step's function.
+
+    Raises:
+        DefinitionError: it is not a function, or a parameter can never be given a value.
+    """
+    source = function_source(function)
+    if not callable(function) or isinstance(function, type):
+        raise DefinitionError(
+            f"{label}{at(source)} is not a function: {function!r}.", mend="Decorate a function."
+        )
+    where = f"{label}{at(source)}"
+    hints = _hints(function)
+    parameters = list(inspect.signature(function).parameters.values())
+    context = _context_of(parameters, hints)
+    config, config_type, resources, arguments = None, None, {}, []
+    takes_any = False
+    for one in parameters:
+        annotation = hints.get(one.name, Any)
+        if one.name == context:
+            continue
+        if one.kind is one.VAR_KEYWORD:
+            takes_any = True
+        elif one.kind in (one.VAR_POSITIONAL, one.POSITIONAL_ONLY):
+            raise DefinitionError(
+                f"{where} has the positional parameter {one.name!r}.",
+                mend="Inputs are passed by name: use ordinary parameters.",
+            )
+        elif one.name == "config" or is_config(annotation):
+            config, config_type = one.name, _config_type(one.name, annotation, hints, where)
+        elif is_resource(annotation):
+            resources[one.name] = annotation
+        else:
+            arguments.append(_argument(one, annotation))
+    return Signature(
+        function=function,
+        source=source,
+        context_parameter=context,
+        config_parameter=config,
+        config_type=config_type,
+        resources=resources,
+        arguments=tuple(arguments),
+        order=tuple(one.name for one in parameters if one.name != context),
+        takes_any=takes_any,
+        returns=_plain(hints.get("return", Any)),
+    )
+
+
+def is_config(annotation: Any) -> bool:
+    """Whether an annotation is a subclass of Config. Does not import pydantic."""
+    module = sys.modules.get("tidegate.sdk.config")
+    return (
+        module is not None and isinstance(annotation, type) and issubclass(annotation, module.Config)
+    )
+
+
+def is_resource(annotation: Any) -> bool:
+    """Whether an annotation asks for a resource: a ConfigurableResource, or ``ResourceParam[T]``."""
+    module = sys.modules.get("tidegate.sdk.resource")
+    return module is not None and bool(module.is_resource_annotation(annotation))
+
+
+def _argument(parameter: inspect.Parameter, annotation: Any) -> Argument:
+    default = ... if parameter.default is parameter.empty else parameter.default
+    return Argument(name=parameter.name, annotation=_plain(annotation), default=default)
+
+
+def _context_of(parameters: list[inspect.Parameter], hints: Mapping[str, Any]) -> str | None:
+    """The first parameter, when its name or its annotation says that it is the context."""
+    if not parameters or parameters[0].kind not in (
+        inspect.Parameter.POSITIONAL_ONLY,
+        inspect.Parameter.POSITIONAL_OR_KEYWORD,
+    ):
+        return None
+    first = parameters[0].name
+    annotation = hints.get(first)
+    name = annotation if isinstance(annotation, str) else getattr(annotation, "__name__", "")
+    is_context = first in _CONTEXT_NAMES or name.rpartition(".")[2] in _CONTEXT_TYPES
+    return first if is_context else None
+
+
+def _config_type(name: str, annotation: Any, hints: Mapping[str, Any], where: str) -> Any:
+    if name != "config":
+        raise DefinitionError(
+            f"{where} takes its config as {name!r}.", mend="Name the parameter `config`."
+        )
+    plain = _plain(annotation)
+    if is_config(plain) or (typing.get_origin(plain) or plain) in _CONFIG_TYPES:
+        return plain
+    if isinstance(plain, Unresolved):
+        raise DefinitionError(
+            f"{where} has a config of type {str(plain)!r}, which is not defined there.",
+            mend="Import the class at run time, not only for type checking.",
+        )
+    shown = getattr(plain, "__name__", plain) if "config" in hints else "no annotation"
+    raise DefinitionError(
+        f"{where} has the parameter `config` with {shown}.",
+        mend="Annotate it with a subclass of Config.",
+    )
+
+
+def _plain(annotation: Any) -> Any:
+    """Without ``Annotated``; ``None`` for the type of None."""
+    if typing.get_origin(annotation) is typing.Annotated:
+        annotation = typing.get_args(annotation)[0]
+    return None if annotation is type(None) else annotation
+
+
+def _hints(function: Any) -> dict[str, Any]:
+    """Annotations of a function; names of the scope it is declared in count, and each is resolved on its own."""
+    function = inspect.unwrap(function)
+    while not hasattr(function, "__annotations__") and hasattr(function, "func"):
+        function = function.func
+    if not hasattr(function, "__annotations__"):
+        function = getattr(type(function), "__call__", function)
+    written = dict(getattr(function, "__annotations__", {}))
+    if not any(isinstance(one, str) for one in written.values()):
+        return written
+    frame = user_frame()
+    names = getattr(function, "__globals__", {})
+    scope = {} if frame is None or frame.f_locals is names else dict(frame.f_locals)
+    return {name: _resolve(one, names, scope) for name, one in written.items()}
+
+
+def _resolve(annotation: Any, names: dict[str, Any], scope: dict[str, Any]) -> Any:
+    if not isinstance(annotation, str):
+        return annotation
+    holder = types.SimpleNamespace(__annotations__={"it": annotation})
+    try:
+        return typing.get_type_hints(holder, names, scope, include_extras=True)["it"]
+    except Exception:  # whatever evaluating a user's text raises, it names nothing here
+        return Unresolved(annotation)
