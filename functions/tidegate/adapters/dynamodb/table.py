@@ -1,7 +1,7 @@
 """What all control tables share: their key, how they are bound to a deployment, and how their errors read.
 
 Every table has a string partition key ``pk`` and sort key ``sk``. Tables are on demand, with point-in-time recovery, and
-TTL on ``expires_at`` where rows are retired. ``all_tables()`` is what both CDK and the local deployment create.
+TTL on ``ttl_attribute`` where rows are retired. ``all_tables()`` is what both CDK and the local deployment create.
 """
 
 from __future__ import annotations
@@ -10,20 +10,31 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    HTTPClientError,
+    IncompleteReadError,
+    ResponseStreamingError,
+)
+from botocore.exceptions import ConnectionError as NoConnectionError
+from botocore.parsers import ResponseParserError
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.connection import Connection
-from pynamodb.exceptions import (
-    PynamoDBException,
-    TransactWriteError,
-)
+from pynamodb.exceptions import DoesNotExist, PynamoDBException, TransactWriteError
 from pynamodb.models import Model
 
+from tidegate.adapters.dynamodb.connection import DeploymentConnection
 from tidegate.errors import ConflictError, StoreError, ThrottledError, UnavailableError
 
 DEFAULT_PREFIX = "tidegate"
+RETRIES = 3
+"""Tries after the first, by botocore, 25 ms apart at first (1 s when throttled), doubling."""
 
 CONDITION_FAILED = "ConditionalCheckFailed"
 """Cancellation reason code of a transaction item whose condition did not hold."""
+CONDITION_FAILED_ALONE = "ConditionalCheckFailedException"
+"""Error code of a single write whose condition did not hold."""
 
 _THROTTLED = frozenset(
     {
@@ -35,10 +46,26 @@ _THROTTLED = frozenset(
         "RequestLimitExceeded",
     }
 )
-_CONFLICT = frozenset(
-    {"TransactionConflictException", "TransactionConflict", "TransactionInProgressException"}
+_CONFLICT = frozenset({"TransactionConflictException", "TransactionConflict"})
+_UNKNOWN = frozenset(
+    {
+        "InternalServerError",
+        "InternalFailure",
+        "ServiceUnavailable",
+        "ServiceUnavailableException",
+        "RequestTimeout",
+        "RequestTimeoutException",
+        # The same transaction, sent before, is still on its way.
+        "TransactionInProgressException",
+    }
 )
-_UNKNOWN = frozenset({"InternalServerError", "ServiceUnavailable", "RequestTimeout"})
+_NO_ANSWER = (
+    HTTPClientError,
+    NoConnectionError,
+    IncompleteReadError,
+    ResponseStreamingError,
+    ResponseParserError,
+)
 
 
 class ControlTable(Model):
@@ -55,7 +82,6 @@ class ControlTable(Model):
 class _State:
     prefix = DEFAULT_PREFIX
     region = "us-east-1"
-    host: str | None = None
     connection: Connection | None = None
 
 
@@ -70,52 +96,98 @@ def table_name(model: type[ControlTable], prefix: str | None = None) -> str:
     return f"{prefix or _State.prefix}-{model.name}"
 
 
-def bind(*, prefix: str = DEFAULT_PREFIX, region: str, host: str | None = None) -> None:
+def bind(
+    *,
+    prefix: str = DEFAULT_PREFIX,
+    region: str,
+    host: str | None = None,
+    retries: int = RETRIES,
+) -> None:
     """Point all models at the tables of one deployment (``host`` for an engine other than AWS).
 
-    A process serves one deployment at a time: models are classes, so this is process-wide.
+    A process serves one deployment at a time: models are classes, so this is process-wide. All models, and the
+    transactions, go through one client: pynamodb would make one for each model, and each costs a cold start 30 ms
+    and connections of its own.
     """
-    _State.prefix, _State.region, _State.host, _State.connection = prefix, region, host, None
+    shared = DeploymentConnection(region=region, host=host, max_retry_attempts=retries)
+    _State.prefix, _State.region, _State.connection = prefix, region, shared
     for model in all_tables():
         meta: Any = model.Meta
         meta.table_name, meta.region, meta.host = table_name(model), region, host
-        model._connection = None
+        meta.max_retry_attempts = retries
+        _forget_connection(model)
+        of_table = model._get_connection()
+        shared.add_meta_table(of_table.get_meta_table())
+        of_table.connection = shared
+
+
+def _forget_connection(model: type[Model]) -> None:
+    """Rows are subclasses of their table; one used before ``bind`` would keep a connection of its own."""
+    model._connection = None
+    for row in model.__subclasses__():
+        _forget_connection(row)
+        del row._connection
 
 
 def connection() -> Connection:
-    """The connection on which transactions run."""
+    """The connection of the deployment, on which transactions run too."""
     if _State.connection is None:
-        _State.connection = Connection(region=_State.region, host=_State.host)
+        bind(prefix=_State.prefix, region=_State.region)
+    assert _State.connection is not None
     return _State.connection
 
 
 def refusals(error: TransactWriteError) -> list[str | None]:
     """For each item of a cancelled transaction, the reason code; None where it was fine."""
-    return [None if one is None or one.code == "None" else one.code for one in error.cancellation_reasons]
+    return [
+        None if one is None or one.code == "None" else one.code
+        for one in error.cancellation_reasons
+    ]
 
 
 @contextmanager
 def translated(access: str) -> Iterator[None]:
-    """Turn what PynamoDB raises into the errors the ports promise. Failed conditions pass through: callers expect them."""
+    """Turn what PynamoDB raises into the errors the ports promise.
+
+    Failed conditions and rows that do not exist pass through: callers expect them. So do mistakes in the use of
+    PynamoDB, which have no answer of DynamoDB behind them.
+    """
     try:
         yield
-    except PynamoDBException as error:
-        code = error.cause_response_code
-        if isinstance(error, TransactWriteError):
-            codes = {one for one in refusals(error) if one}
-            if CONDITION_FAILED in codes:
-                raise
-            code = next(iter(codes & (_THROTTLED | _CONFLICT)), code)
-        if code == "ConditionalCheckFailedException":
+    except DoesNotExist:
+        raise
+    except (PynamoDBException, ClientError, BotoCoreError, ResponseParserError) as error:
+        kind = _kind_of(error)
+        if kind is None:
             raise
-        kind: type[StoreError] = StoreError
-        if code in _THROTTLED:
-            kind = ThrottledError
-        elif code in _CONFLICT:
-            kind = ConflictError
-        elif code in _UNKNOWN or code is None:
-            kind = UnavailableError
         raise kind(f"{access}: {error}") from error
+
+
+def _kind_of(error: Exception) -> type[StoreError] | None:
+    """The error the ports promise for this one; None: it passes."""
+    cause = error.cause if isinstance(error, PynamoDBException) else error
+    if isinstance(cause, _NO_ANSWER):
+        return UnavailableError
+    if not isinstance(cause, ClientError):
+        return StoreError if isinstance(cause, BotoCoreError) else None
+    codes = {str(cause.response.get("Error", {}).get("Code"))}
+    if isinstance(error, TransactWriteError):
+        codes |= {one for one in refusals(error) if one}
+    if codes & {CONDITION_FAILED, CONDITION_FAILED_ALONE}:
+        return None
+    if codes & _CONFLICT:
+        return ConflictError
+    if codes & _THROTTLED:
+        return ThrottledError
+    if codes & _UNKNOWN or _status_of(cause) >= 500:
+        return UnavailableError
+    return StoreError
+
+
+def _status_of(error: ClientError) -> int:
+    """HTTP status of the answer. PynamoDB's own copy of the error leaves it out, and keeps the original as its cause."""
+    original = error.__cause__ if isinstance(error.__cause__, ClientError) else error
+    return int(original.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 
 
 __all__ = [

@@ -1,0 +1,52 @@
+"""The one DynamoDB client of a process."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from botocore.config import Config
+from botocore.session import get_session
+from pynamodb.connection import Connection
+
+CONNECT_SECONDS = 2
+READ_SECONDS = 5
+"""DynamoDB answers in milliseconds; a connection that says nothing this long is dead, and the call is tried again."""
+CONNECTIONS = 32
+
+
+class DeploymentConnection(Connection):
+    """A connection that all tables share, whose client may be first asked for from any thread.
+
+    PynamoDB's own makes the client without a lock, and gives no way to turn account-based endpoints off: they move
+    the host name with the credentials, which neither moto nor a network of one's own expects.
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._client_lock = threading.Lock()
+
+    @property
+    def client(self) -> Any:
+        if self._client is None:
+            with self._client_lock:
+                if self._client is None:
+                    self._client = self._new_client()
+        return self._client
+
+    def _new_client(self) -> Any:
+        config = Config(
+            # The models and the expression algebra produce the parameters: checking them again costs 0.1 ms a call.
+            parameter_validation=False,
+            connect_timeout=CONNECT_SECONDS,
+            read_timeout=READ_SECONDS,
+            max_pool_connections=CONNECTIONS,
+            retries={
+                "total_max_attempts": 1 + self._max_retry_attempts_exception,
+                "mode": "standard",
+            },
+            account_id_endpoint_mode="disabled",
+        )
+        return get_session().create_client(
+            "dynamodb", self.region, endpoint_url=self.host, config=config
+        )

@@ -1,0 +1,267 @@
+"""Table ``runs``: what is asked of it, one function for each."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.update import Action
+
+from tidegate.adapters.dynamodb import write
+from tidegate.adapters.dynamodb.models import NodeRow, RunRow, RunsTable, StepStateRow
+from tidegate.adapters.dynamodb.run_listing import CALENDAR, find_runs, job_calendar
+from tidegate.adapters.dynamodb.run_rows import (
+    RUN,
+    STEP,
+    gathered_of,
+    node_key,
+    run_of,
+    run_row,
+    status_key,
+    step_key,
+    step_of,
+)
+from tidegate.adapters.dynamodb.table import translated
+from tidegate.adapters.text import storable
+from tidegate.domain.plan import Arrival, Gathered
+from tidegate.domain.run import Run, RunStatus, StepRow, StepStatus
+from tidegate.ports import Page
+
+ABSENT: Condition = RunsTable.pk.does_not_exist()
+
+_CALENDAR_KNOWN = 4096
+"""Days and months this process remembers to have entered; then it forgets them all and enters them again."""
+
+
+def status_in(kind: type[RunRow | StepStateRow], statuses: frozenset[Any]) -> Condition:
+    return kind.status.is_in(*sorted(statuses))
+
+
+def may_leave(leaves: frozenset[StepStatus | None], attempt: int) -> Condition:
+    """The step is in one of the states (None: it has no row), at this attempt or an earlier one."""
+    stored = frozenset(one for one in leaves if one is not None and one is not StepStatus.PENDING)
+    if not stored:
+        return ABSENT
+    condition = status_in(StepStateRow, stored) & (StepStateRow.attempt <= attempt)
+    if len(stored) == len(leaves):
+        return condition
+    either: Condition = ABSENT | condition
+    return either
+
+
+def _or_remove(attribute: Any, value: Any) -> Action:
+    action: Action = attribute.remove() if value is None else attribute.set(value)
+    return action
+
+
+_FRESH_ATTEMPT: tuple[Action, ...] = (
+    StepStateRow.finished_at.remove(),
+    StepStateRow.reason.remove(),
+    StepStateRow.failed.remove(),
+    StepStateRow.produced.remove(),
+    StepStateRow.fingerprint.remove(),
+)
+"""What an attempt before this one has left."""
+
+
+class DynamoRunStore:
+    """``tidegate.ports.RunStore`` on DynamoDB."""
+
+    def __init__(self) -> None:
+        self._calendar: set[tuple[str, str]] = set()
+
+    def create(self, run: Run) -> tuple[Run, bool]:
+        """Put ``run`` unless the id is taken.
+
+        Key: pk run id, sk ``run``. Condition: no such row. 1 write unit for each KB and 3 for the index entries; 2 more
+        for the first run of a day and of a job's month that this process sees. A run that exists already is
+        answered from the refusal, without a read.
+
+        A first try whose answer was lost may be answered "not created" when repeated: go on with the run either way.
+        """
+        row = run_row(run)
+        self._enter(CALENDAR, row.order[:10])
+        self._enter(job_calendar(run.job), row.order[:7])
+        stored, created = write.put("runs.create", row, ABSENT)
+        return (run_of(stored), created)
+
+    def get(self, run_id: str) -> Run | None:
+        """Key: pk run id, sk ``run``. 1 read unit for each 4 KB."""
+        row = write.get("runs.get", RunRow, run_id, RUN)
+        return None if row is None else run_of(row)
+
+    def move(
+        self,
+        run_id: str,
+        *,
+        leaves: frozenset[RunStatus],
+        to: RunStatus,
+        at: datetime,
+        reason: str | None = None,
+    ) -> Run | None:
+        """Key: pk run id, sk ``run``. Condition: status in ``leaves``. 1 write unit for each KB, and 2 for the index.
+
+        Index ``by_status`` loses the old entry and, unless the run succeeded, gains a new one.
+        """
+        if not leaves:
+            return None
+        actions = [RunRow.status.set(to), _or_remove(RunRow.by_status_key, status_key(to))]
+        if to is RunStatus.STARTED:
+            actions.append(RunRow.started_at.set(at))
+        if to.is_finished:
+            actions.append(RunRow.finished_at.set(at))
+        if reason is not None:
+            actions.append(_or_remove(RunRow.reason, storable(reason)))
+        row, moved = write.update(
+            "runs.move", RunRow, run_id, RUN, actions, status_in(RunRow, leaves)
+        )
+        return run_of(row) if row is not None and moved else None
+
+    def find(
+        self,
+        *,
+        job: str | None = None,
+        statuses: frozenset[RunStatus] | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> Page[Run]:
+        """See ``run_listing.find_runs``."""
+        with translated("runs.find"):
+            return find_runs(job=job, statuses=statuses, limit=limit, cursor=cursor)
+
+    def gather(self, run_id: str, node: str, arrival: Arrival) -> Gathered:
+        """Key: pk run id, sk ``node#<node>``. No condition: adding to a set twice is adding once. 1 write unit.
+
+        Updates of one row follow one another, so of calls that bring different numbers exactly one is the first to be
+        answered a full set.
+        """
+        actions: list[Action] = [NodeRow.arrived.add({arrival.arrived})]
+        if arrival.failed:
+            actions.append(NodeRow.failed.add(set(arrival.failed)))
+        if arrival.missing:
+            actions.append(NodeRow.missing.add(set(arrival.missing)))
+        row, _ = write.update("runs.gather", NodeRow, run_id, node_key(node), actions)
+        return gathered_of(row)
+
+    def gathered(self, run_id: str, node: str) -> Gathered:
+        """Key: pk run id, sk ``node#<node>``. 1 read unit."""
+        return gathered_of(write.get("runs.gathered", NodeRow, run_id, node_key(node)))
+
+    def step(self, run_id: str, index: int) -> StepRow | None:
+        """Key: pk run id, sk ``step#<number>``. 1 read unit."""
+        row = write.get("runs.step", StepStateRow, run_id, step_key(index))
+        return None if row is None else step_of(row)
+
+    def steps(self, run_id: str) -> list[StepRow]:
+        """Key: pk run id, sk from ``step#``. Strongly consistent: 1 read unit for each 4 KB, about 20 steps."""
+        with translated("runs.steps"):
+            rows = StepStateRow.query(
+                run_id, StepStateRow.sk.startswith(STEP), consistent_read=True
+            )
+            return [step_of(row) for row in rows]
+
+    def wait_step(self, run_id: str, index: int, *, attempt: int, at: datetime) -> bool:
+        """Key: pk run id, sk ``step#<number>``. Condition: no row, or UP_FOR_RETRY at no later attempt. 1 write unit.
+
+        Repeated while the step still waits at this attempt, it changes nothing and answers True again.
+        """
+        return self._begin(
+            run_id,
+            index,
+            attempt,
+            to=StepStatus.WAITING,
+            leaves=frozenset({None, StepStatus.UP_FOR_RETRY}),
+            actions=[StepStateRow.waiting_at.set(at), StepStateRow.started_at.remove()],
+        )
+
+    def start_step(self, run_id: str, index: int, *, attempt: int, at: datetime) -> bool:
+        """Key: pk run id, sk ``step#<number>``. Condition: no row, or WAITING or UP_FOR_RETRY at no later attempt.
+        1 write unit.
+
+        Repeated while the step is STARTED at this attempt, it changes nothing and answers True again, so that a caller
+        that died before it started the execution can come back.
+        """
+        return self._begin(
+            run_id,
+            index,
+            attempt,
+            to=StepStatus.STARTED,
+            leaves=frozenset({None, StepStatus.WAITING, StepStatus.UP_FOR_RETRY}),
+            actions=[StepStateRow.started_at.set(at)],
+        )
+
+    def resolve_step(
+        self, row: StepRow, *, leaves: frozenset[StepStatus | None]
+    ) -> tuple[StepRow, bool]:
+        """Key: pk run id, sk ``step#<number>``. Condition: no row (if None is in ``leaves``), or the status in ``leaves``
+        at no later attempt. 1 write unit for each KB. A row that stands in the way comes with the refusal.
+
+        When the step waited and started stays as stored where ``row`` does not say.
+        """
+        if not leaves:
+            return self.step(row.run_id, row.index) or _pending(row), False
+        stored, written = write.update(
+            "runs.resolve_step",
+            StepStateRow,
+            row.run_id,
+            step_key(row.index),
+            _resolution(row),
+            may_leave(leaves, row.attempt),
+        )
+        return (_pending(row) if stored is None else step_of(stored)), written
+
+    def _begin(
+        self,
+        run_id: str,
+        index: int,
+        attempt: int,
+        *,
+        to: StepStatus,
+        leaves: frozenset[StepStatus | None],
+        actions: list[Action],
+    ) -> bool:
+        row, written = write.update(
+            f"runs.{to.lower()}",
+            StepStateRow,
+            run_id,
+            step_key(index),
+            [
+                StepStateRow.status.set(to),
+                StepStateRow.attempt.set(attempt),
+                *actions,
+                *_FRESH_ATTEMPT,
+            ],
+            may_leave(leaves, attempt),
+        )
+        return written or (row is not None and row.status == to and row.attempt == attempt)
+
+    def _enter(self, calendar: str, entry: str) -> None:
+        """Enter a day or a month into a calendar, before the first run that needs it. Once per process. 1 write unit."""
+        if (calendar, entry) in self._calendar:
+            return
+        write.put("runs.create", RunsTable(calendar, entry))
+        if len(self._calendar) >= _CALENDAR_KNOWN:
+            self._calendar.clear()
+        self._calendar.add((calendar, entry))
+
+
+def _resolution(row: StepRow) -> list[Action]:
+    actions: list[Action] = [
+        StepStateRow.status.set(row.status),
+        StepStateRow.attempt.set(row.attempt),
+        _or_remove(StepStateRow.produced, set(row.produced) or None),
+        _or_remove(StepStateRow.reason, storable(row.reason)),
+        _or_remove(StepStateRow.failed, row.failed or None),
+        _or_remove(StepStateRow.fingerprint, row.fingerprint),
+        _or_remove(StepStateRow.finished_at, row.finished_at),
+    ]
+    if row.waiting_at is not None:
+        actions.append(StepStateRow.waiting_at.set(row.waiting_at))
+    if row.started_at is not None:
+        actions.append(StepStateRow.started_at.set(row.started_at))
+    return actions
+
+
+def _pending(row: StepRow) -> StepRow:
+    return StepRow(run_id=row.run_id, index=row.index, status=StepStatus.PENDING)
