@@ -1,0 +1,149 @@
+"""The whole deployment in this process: what CDK deploys, on what answers in place of AWS.
+
+The control plane is the handlers, reached by the names CDK gives their functions; user code is the definitions handed
+in; the state machine is the ASL file; tables come from the models. Only the composition is here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from contextlib import ExitStack
+
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tidegate.adapters.ids import RunIds
+from tidegate.app.apply_settings import apply_settings
+from tidegate.domain.settings import Settings
+from tidegate.execution.io_s3 import S3IOManager
+from tidegate.execution.user_code import handle as run_user_code
+from tidegate.handlers import api, monitor, queue, steps
+from tidegate.handlers.environment import Environment, build, serving
+from tidegate.local.aws import LocalAws
+from tidegate.local.functions import Function
+from tidegate.local.role import Role
+from tidegate.manifest.compiler import compile_manifest
+from tidegate.sdk.asset_key import AssetKey
+
+if TYPE_CHECKING:
+    from tidegate.local.clock import RealClock, SimulatedClock
+    from tidegate.sdk.definitions import Definitions
+
+API_FUNCTION = "tidegate-api"
+"""By this name the CLI finds the API, here and on AWS."""
+QUEUE_FUNCTION = "tidegate-queue"
+STEPS_FUNCTION = "tidegate-steps"
+MONITOR_FUNCTION = "tidegate-monitor"
+USER_FUNCTION = "tidegate-user-code"
+SWEEP_EVERY = timedelta(minutes=5)
+
+
+class Deployment:
+    """A deployment; ``start`` before use, ``stop`` after.
+
+    Args:
+        step_time: how long a step on Lambda lasts on a simulated clock.
+    """
+
+    def __init__(
+        self,
+        defs: Definitions,
+        *,
+        settings: Settings,
+        clock: RealClock | SimulatedClock,
+        store: str = "moto",
+        persist: Path | None = None,
+        inline: bool = True,
+        step_time: timedelta = timedelta(0),
+        code_version: str = "local",
+    ) -> None:
+        self._defs = defs
+        self._settings = settings
+        self._step_time = step_time
+        self._code_version = code_version
+        self._stack = ExitStack()
+        self.aws = LocalAws(clock, store=store, persist_dir=persist, inline=inline)
+
+    def start(self) -> None:
+        aws = self._stack.enter_context(self.aws)
+        manifest = compile_manifest(
+            self._defs, location="definitions", code_version=self._code_version
+        )
+        self.services = build(
+            Environment(
+                region=aws.region,
+                table_prefix=aws.table_prefix,
+                data_bucket=aws.data_bucket,
+                step_machine_arn=aws.step_machine_arn,
+                queue_function=QUEUE_FUNCTION,
+                user_function_arn=USER_FUNCTION,
+                task_definition_arn=aws.task_definition_arn,
+                bus_name=aws.bus_name,
+            ),
+            manifest=manifest,
+            settings=self._settings,
+            clock=aws.clock,
+            ids=RunIds(),
+        )
+        self._stack.enter_context(serving(self.services))
+        for name, module in (
+            (API_FUNCTION, api),
+            (QUEUE_FUNCTION, queue),
+            (STEPS_FUNCTION, steps),
+            (MONITOR_FUNCTION, monitor),
+        ):
+            aws.register(Function(name=name, handler=_entry(module.handler), role=Role.CONTROL))
+        aws.register(
+            Function(
+                name=USER_FUNCTION,
+                handler=self._run_step,
+                role=Role.USER,
+                takes=(lambda _: self._step_time) if self._step_time else None,
+            )
+        )
+        apply_settings(self.services)
+
+    def stop(self) -> None:
+        self._stack.close()
+
+    def request(self, request: dict[str, Any]) -> dict[str, Any]:
+        """One request to the API, through Lambda, as the CLI makes it."""
+        answer = self.aws.client("lambda").invoke(
+            FunctionName=API_FUNCTION, Payload=json.dumps(request).encode()
+        )
+        document: dict[str, Any] = json.loads(answer["Payload"].read())
+        return document
+
+    def load_asset(self, key: str, partition: str | None) -> Any:
+        return S3IOManager(bucket=self.aws.data_bucket).load_asset(
+            AssetKey.from_user_string(key), partition
+        )
+
+    def load_output(self, run_id: str, step: str, output: str) -> Any:
+        return S3IOManager(bucket=self.aws.data_bucket).load_output(run_id, step, output)
+
+    def _run_step(self, event: dict[str, Any]) -> dict[str, Any]:
+        return run_user_code(
+            event,
+            defs=self._defs,
+            bucket=self.aws.data_bucket,
+            now=self.aws.clock.now,
+        )
+
+
+class _Context:
+    """As much of a Lambda context as the handlers' logger reads."""
+
+    memory_limit_in_mb = 512
+    aws_request_id = "local"
+
+    def __init__(self, name: str) -> None:
+        self.function_name = name
+        self.invoked_function_arn = f"arn:aws:lambda:us-east-1:123456789012:function:{name}"
+
+
+def _entry(handler: Callable[[dict[str, Any], Any], Any]) -> Callable[[Any], Any]:
+    context = _Context(handler.__module__.rsplit(".", maxsplit=1)[-1])
+    return lambda event: handler(event, context)

@@ -1,0 +1,29 @@
+"""The control tables as CreateTable wants them, read from the PynamoDB models."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tidegate.adapters.dynamodb.table import ControlTable, table_name
+
+
+def create_table_parameters(model: type[ControlTable], prefix: str) -> dict[str, Any]:
+    """The parameters of ``create_table`` for a model and its indexes."""
+    schema = model._get_schema()
+    parameters: dict[str, Any] = {
+        "TableName": table_name(model, prefix),
+        "AttributeDefinitions": schema["attribute_definitions"],
+        "KeySchema": schema["key_schema"],
+        "BillingMode": "PAY_PER_REQUEST",
+    }
+    indexes = [
+        {
+            "IndexName": index["index_name"],
+            "KeySchema": index["key_schema"],
+            "Projection": index["projection"],
+        }
+        for index in schema["global_secondary_indexes"]
+    ]
+    if indexes:
+        parameters["GlobalSecondaryIndexes"] = indexes
+    return parameters
