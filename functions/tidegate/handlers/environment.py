@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -13,10 +14,10 @@ from tidegate.adapters.aws.blobs import S3Blobs
 from tidegate.adapters.aws.bus import EventBridgeBus
 from tidegate.adapters.aws.launcher import StepFunctionsLauncher
 from tidegate.adapters.aws.queue import LambdaRunQueue
+from tidegate.adapters.clock import SystemClock
 from tidegate.adapters.dynamodb.store import DynamoStore
 from tidegate.adapters.dynamodb.table import bind
-from tidegate.adapters.ids import RunIds
-from tidegate.adapters.system_clock import SystemClock
+from tidegate.adapters.ids import TimeOrderedIds
 from tidegate.app.admission import Admission
 from tidegate.app.apply_settings import apply_settings
 from tidegate.app.services import Manifests, Services
@@ -87,15 +88,33 @@ def build(
     )
 
 
-@cache
+_serving: list[Services] = []
+
+
+@contextmanager
+def serving(built: Services) -> Iterator[None]:
+    """Let the handlers work on these services: a deployment in this process, not the environment's."""
+    _serving.append(built)
+    try:
+        yield
+    finally:
+        _serving.remove(built)
+
+
 def services() -> Services:
-    """The services of this function, from its environment; settings that changed with the deploy are applied."""
+    """What the handlers work on."""
+    return _serving[-1] if _serving else _from_environment()
+
+
+@cache
+def _from_environment() -> Services:
+    """The services of this function, once per cold start; settings that changed with the deploy are applied."""
     built = build(
         Environment.read(os.environ),
         manifest=Manifest.parse(Path(os.environ["TIDEGATE_MANIFEST"]).read_bytes()),
         settings=Settings.from_json(json.loads(Path(os.environ["TIDEGATE_SETTINGS"]).read_bytes())),
         clock=SystemClock(),
-        ids=RunIds(),
+        ids=TimeOrderedIds(),
     )
     apply_settings(built)
     return built

@@ -7,6 +7,7 @@ in; the state machine is the ASL file; tables come from the models. Only the com
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Callable
 from contextlib import ExitStack
 
@@ -14,7 +15,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tidegate.adapters.ids import RunIds
+from tidegate.adapters.ids import TimeOrderedIds
+from tidegate import state_machines
 from tidegate.app.apply_settings import apply_settings
 from tidegate.domain.settings import Settings
 from tidegate.execution.io_s3 import S3IOManager
@@ -22,7 +24,6 @@ from tidegate.execution.user_code import handle as run_user_code
 from tidegate.handlers import api, monitor, queue, steps
 from tidegate.handlers.environment import Environment, build, serving
 from tidegate.local.aws import LocalAws
-from tidegate.local.functions import Function
 from tidegate.local.role import Role
 from tidegate.manifest.compiler import compile_manifest
 from tidegate.sdk.asset_key import AssetKey
@@ -37,6 +38,7 @@ QUEUE_FUNCTION = "tidegate-queue"
 STEPS_FUNCTION = "tidegate-steps"
 MONITOR_FUNCTION = "tidegate-monitor"
 USER_FUNCTION = "tidegate-user-code"
+STATE_MACHINE = Path(state_machines.__file__).parent / "step.asl.json"
 SWEEP_EVERY = timedelta(minutes=5)
 
 
@@ -74,9 +76,9 @@ class Deployment:
         self.services = build(
             Environment(
                 region=aws.region,
-                table_prefix=aws.table_prefix,
-                data_bucket=aws.data_bucket,
-                step_machine_arn=aws.step_machine_arn,
+                table_prefix=aws.prefix,
+                data_bucket=aws.bucket,
+                step_machine_arn=self._create_state_machine(),
                 queue_function=QUEUE_FUNCTION,
                 user_function_arn=USER_FUNCTION,
                 task_definition_arn=aws.task_definition_arn,
@@ -85,7 +87,7 @@ class Deployment:
             manifest=manifest,
             settings=self._settings,
             clock=aws.clock,
-            ids=RunIds(),
+            ids=TimeOrderedIds(random.Random(0).randbytes),
         )
         self._stack.enter_context(serving(self.services))
         for name, module in (
@@ -94,16 +96,29 @@ class Deployment:
             (STEPS_FUNCTION, steps),
             (MONITOR_FUNCTION, monitor),
         ):
-            aws.register(Function(name=name, handler=_entry(module.handler), role=Role.CONTROL))
-        aws.register(
-            Function(
-                name=USER_FUNCTION,
-                handler=self._run_step,
-                role=Role.USER,
-                takes=(lambda _: self._step_time) if self._step_time else None,
-            )
-        )
+            aws.register(name, _entry(module.handler), role=Role.CONTROL)
+        takes = (lambda _: self._step_time) if self._step_time else None
+        aws.register(USER_FUNCTION, self._run_step, role=Role.USER, takes=takes)
         apply_settings(self.services)
+
+    def _create_state_machine(self) -> str:
+        """From the file that CDK deploys, with its substitutions made."""
+        definition = STATE_MACHINE.read_text()
+        for name, value in {
+            "StepsFunctionArn": STEPS_FUNCTION,
+            "ClusterArn": self.aws.cluster_arn,
+            "SubnetA": "subnet-a",
+            "SubnetB": "subnet-b",
+            "SecurityGroup": "sg-steps",
+            "AssignPublicIp": "ENABLED",
+        }.items():
+            definition = definition.replace(f"${{{name}}}", value)
+        made = self.aws.client("stepfunctions").create_state_machine(
+            name="tidegate-step",
+            definition=definition,
+            roleArn="arn:aws:iam::123456789012:role/tidegate-step",
+        )
+        return str(made["stateMachineArn"])
 
     def stop(self) -> None:
         self._stack.close()
@@ -117,18 +132,18 @@ class Deployment:
         return document
 
     def load_asset(self, key: str, partition: str | None) -> Any:
-        return S3IOManager(bucket=self.aws.data_bucket).load_asset(
+        return S3IOManager(bucket=self.aws.bucket).load_asset(
             AssetKey.from_user_string(key), partition
         )
 
     def load_output(self, run_id: str, step: str, output: str) -> Any:
-        return S3IOManager(bucket=self.aws.data_bucket).load_output(run_id, step, output)
+        return S3IOManager(bucket=self.aws.bucket).load_output(run_id, step, output)
 
     def _run_step(self, event: dict[str, Any]) -> dict[str, Any]:
         return run_user_code(
             event,
             defs=self._defs,
-            bucket=self.aws.data_bucket,
+            bucket=self.aws.bucket,
             now=self.aws.clock.now,
         )
 

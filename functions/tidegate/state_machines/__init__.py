@@ -1,0 +1,1 @@
+"""State machines, as deployed: one ASL file each."""

@@ -1,0 +1,224 @@
+"""``LocalDeployment``: the handlers, tables and state machine that CDK deploys, under a test's control."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from tidegate.errors import from_json
+from tidegate.local.deployment import Deployment
+from tidegate.local.clock import SimulatedClock
+from tidegate.settings_file import load_settings
+from tidegate.testing.views import EventView, LimitView, RunView
+
+if TYPE_CHECKING:
+    from tidegate.local.faults import Faults
+    from tidegate.ports import AssetRecord
+    from tidegate.sdk.definitions import Definitions
+
+
+class LocalDeployment:
+    """A deployment on simulated time. The same test does the same things in the same order.
+
+    Args:
+        defs: what to deploy. An asset or op on ECS runs in a process of its own, which imports ``defs`` again: for
+            those it must be a module-level name.
+        settings: as in ``tidegate.yaml``.
+        now: where the clock starts.
+        store: the engine under DynamoDB: ``moto``, or ``dynoxide`` where it is installed.
+        step_seconds: how long each step on Lambda lasts on the simulated clock.
+    """
+
+    def __init__(
+        self,
+        defs: Definitions,
+        *,
+        settings: Mapping[str, Any] | None = None,
+        now: str | datetime = "2026-01-01T00:00:00+00:00",
+        store: str = "moto",
+        step_seconds: float = 0,
+    ) -> None:
+        start = datetime.fromisoformat(now) if isinstance(now, str) else now
+        self._deployment = Deployment(
+            defs,
+            settings=load_settings(None, {}, overrides=settings),
+            clock=SimulatedClock(start),
+            store=store,
+            step_time=timedelta(seconds=step_seconds),
+        )
+
+    def __enter__(self) -> LocalDeployment:
+        self._deployment.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._deployment.stop()
+
+    # Time -----------------------------------------------------------------------------------------------------
+
+    @property
+    def now(self) -> datetime:
+        return self._deployment.aws.clock.now()
+
+    def settle(self) -> None:
+        """Go on until nothing can move without time passing or something from outside."""
+        self._deployment.aws.loop.run_until_idle()
+
+    def advance(self, **duration: float) -> None:
+        """Let time pass (arguments as of ``timedelta``); what falls due happens in order of time."""
+        self.settle()
+        self._deployment.aws.loop.advance(timedelta(**duration))
+
+    # Asking for work ------------------------------------------------------------------------------------------
+
+    def call(self, action: str, **fields: Any) -> dict[str, Any]:
+        """One request to the API, as the CLI makes it.
+
+        Raises:
+            TidegateError: the request was refused.
+        """
+        answer = self._deployment.request({"action": action, **fields})
+        if not answer["ok"]:
+            raise from_json(answer["error"])
+        result: dict[str, Any] = answer["result"]
+        return result
+
+    def submit(
+        self,
+        job: str,
+        *,
+        run_config: Any = None,
+        tags: Mapping[str, str] | None = None,
+        partition_key: str | None = None,
+        run_key: str | None = None,
+    ) -> str:
+        """Submit a run of a job. Answers its id; nothing has moved before ``settle``."""
+        return self._run_id("submit", run_config, tags, partition_key, run_key, job=job)
+
+    def materialize(
+        self,
+        selection: str,
+        *,
+        run_config: Any = None,
+        tags: Mapping[str, str] | None = None,
+        partition_key: str | None = None,
+        run_key: str | None = None,
+    ) -> str:
+        """Submit a run of the selected assets."""
+        return self._run_id("materialize", run_config, tags, partition_key, run_key, selection=selection)
+
+    def _run_id(
+        self,
+        action: str,
+        run_config: Any,
+        tags: Mapping[str, str] | None,
+        partition_key: str | None,
+        run_key: str | None,
+        **fields: Any,
+    ) -> str:
+        config = run_config.to_config_dict() if hasattr(run_config, "to_config_dict") else run_config
+        given = {
+            "run_config": config,
+            "tags": None if tags is None else dict(tags),
+            "partition_key": partition_key,
+            "run_key": run_key,
+        }
+        result = self.call(action, **fields, **given)
+        return str(result["run_id"])
+
+    def set_limit(self, key: str, capacity: int) -> None:
+        self.call("limits.set", key=key, capacity=capacity)
+
+    # Looking --------------------------------------------------------------------------------------------------
+
+    def run(self, run_id: str) -> RunView:
+        shown = self.call("runs.show", run_id=run_id)
+        return RunView(
+            run_id=run_id,
+            job=shown["job"],
+            status=shown["status"],
+            tags=shown["tags"],
+            steps={one["step"]: one["status"] for one in shown["steps"]},
+            reasons={one["step"]: one["reason"] for one in shown["steps"] if one["reason"]},
+            reason=shown["reason"],
+            partition_key=shown["partition_key"],
+            created_at=datetime.fromisoformat(shown["created_at"]),
+            started_at=_moment(shown["started_at"]),
+            finished_at=_moment(shown["finished_at"]),
+            events=tuple(
+                EventView(**{**one, "at": datetime.fromisoformat(one["at"])})
+                for one in self.call("runs.logs", run_id=run_id)["events"]
+            ),
+        )
+
+    def runs(self) -> list[str]:
+        """Ids of the latest runs, newest first, at most 500."""
+        return [one["run_id"] for one in self.call("runs.list", limit=500)["runs"]]
+
+    def intervals(self, run_id: str) -> dict[str, tuple[datetime, datetime]]:
+        """Step key -> when it started and ended, of the steps that have ended."""
+        return {
+            one["step"]: (
+                datetime.fromisoformat(one["started_at"]),
+                datetime.fromisoformat(one["finished_at"]),
+            )
+            for one in self.call("runs.show", run_id=run_id)["steps"]
+            if one["started_at"] and one["finished_at"]
+        }
+
+    def queue(self) -> list[tuple[str, str, list[str], int]]:
+        """Queued runs in order of their turn: (run id, the limit that blocks it, who holds it, how many are ahead)."""
+        waiting = [one for one in self.call("queue", limit=500)["runs"] if one["waiting"]]
+        return [
+            (
+                one["run_id"],
+                one["waiting"]["blocked_by"],
+                one["waiting"]["holders"],
+                one["waiting"]["ahead"],
+            )
+            for one in sorted(waiting, key=lambda one: one["waiting"]["ahead"])
+        ]
+
+    @property
+    def limits(self) -> dict[str, LimitView]:
+        return {
+            one["key"]: LimitView(**one) for one in self.call("limits.list")["limits"]
+        }
+
+    def value(self, asset: str, *, partition: str | None = None) -> Any:
+        """The stored value of an asset."""
+        return self._deployment.load_asset(asset, partition)
+
+    def output(self, run_id: str, step: str, output: str = "result") -> Any:
+        """The stored value of an output of an op."""
+        return self._deployment.load_output(run_id, step, output)
+
+    def latest_materialization(
+        self, asset: str, *, partition: str | None = None
+    ) -> AssetRecord | None:
+        return self._deployment.services.store.assets.latest(asset, partition)
+
+    # The bill, and faults -------------------------------------------------------------------------------------
+
+    @property
+    def calls(self) -> Counter[tuple[str, str]]:
+        """(service, operation) -> how often the control plane called it."""
+        return self._deployment.aws.calls.control
+
+    @property
+    def faults(self) -> Faults:
+        return self._deployment.aws.faults
+
+
+def _moment(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
+
+

@@ -1,0 +1,50 @@
+"""What a test sees of a deployment: plain values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventView:
+    """One event of a run."""
+
+    at: datetime
+    kind: str
+    step: str | None
+    attempt: int | None
+    level: str
+    message: str
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunView:
+    """A run and its steps at one moment."""
+
+    run_id: str
+    job: str
+    status: str
+    tags: dict[str, str]
+    steps: dict[str, str]
+    """Step key -> status, in plan order."""
+    reasons: dict[str, str]
+    """Step key -> why it failed or was skipped."""
+    reason: str | None
+    """Why the run failed."""
+    partition_key: str | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    events: tuple[EventView, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitView:
+    key: str
+    capacity: int
+    in_use: int
+    waiting: int
+    source: str
