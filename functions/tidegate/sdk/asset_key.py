@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Union
 from tidegate.errors import DefinitionError
 
 if TYPE_CHECKING:
-    from tidegate.sdk.asset import AssetsDefinition
+    from tidegate.sdk.assets_definition import AssetsDefinition
     from tidegate.sdk.asset_spec import AssetSpec, SourceAsset
 
     CoercibleToAssetKey = Union["AssetKey", str, Sequence[str]]

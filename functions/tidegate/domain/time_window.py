@@ -1,0 +1,398 @@
+"""Partitions that are windows of time: each hour, day, week or month from a start."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from itertools import pairwise, takewhile
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from tidegate.domain.calendar import Calendar, ScheduleType
+from tidegate.domain.partitions import PartitionsDefinition, TimeWindow
+from tidegate.errors import DefinitionError, InvocationError, UnknownPartitionError
+
+DAY_FORMAT = "%Y-%m-%d"
+HOUR_FORMAT = "%Y-%m-%d-%H:%M"
+
+_OFFSET = re.compile(r"[+-]\d{4}")
+_CRON = re.compile(r"(\d{1,2}) (\*|\d{1,2}) (\*|\d{1,2}) \* (\*|[0-7])")
+_LOWEST_DAY = {ScheduleType.MONTHLY: 1}
+_HIGHEST_DAY = {ScheduleType.MONTHLY: 31, ScheduleType.WEEKLY: 6}
+
+
+class TimeWindowPartitionsDefinition(PartitionsDefinition):
+    """Windows from each point of a calendar to the next. The key of a window is its start, written with ``fmt``.
+
+    Args:
+        start: The first window starts at the first point at or after it. Text is read with ``fmt``, or as an ISO date.
+        schedule_type: Or ``cron_schedule``, of a form that says the same (``M * * * *`` ... ``M H D * *``).
+        end: No window ends after it.
+        timezone: An IANA name. Naive times are of this zone.
+        end_offset: How many windows more, or fewer, than those that have ended.
+
+    Raises:
+        DefinitionError: an argument makes no sense, or ``fmt`` cannot tell windows apart.
+    """
+
+    def __init__(
+        self,
+        start: datetime | str,
+        fmt: str,
+        schedule_type: ScheduleType | str | None = None,
+        end: datetime | str | None = None,
+        timezone: str | None = None,
+        end_offset: int = 0,
+        minute_offset: int = 0,
+        hour_offset: int = 0,
+        day_offset: int | None = None,
+        cron_schedule: str | None = None,
+    ) -> None:
+        self._name = type(self).__name__
+        self.fmt = fmt
+        self.timezone = self._zone(timezone or "UTC")
+        self.end_offset = self._whole("end_offset", end_offset, -10**6, 10**6)
+        if (schedule_type is None) == (cron_schedule is None):
+            self._refuse("either schedule_type or cron_schedule missing, or both given", "Give one.")
+        if cron_schedule is not None:
+            if minute_offset or hour_offset or day_offset is not None:
+                self._refuse("offsets beside cron_schedule", "Put them into the cron.")
+            self.calendar = self._of_cron(cron_schedule)
+        else:
+            self.calendar = self._of_offsets(
+                schedule_type, minute_offset, hour_offset, day_offset
+            )
+        self.start = self._time("start", start)
+        self.end = None if end is None else self._time("end", end)
+        self._check_format()
+
+    @property
+    def schedule_type(self) -> ScheduleType:
+        return self.calendar.every
+
+    @property
+    def cron_schedule(self) -> str:
+        one = self.calendar
+        return {
+            ScheduleType.HOURLY: f"{one.minute} * * * *",
+            ScheduleType.DAILY: f"{one.minute} {one.hour} * * *",
+            ScheduleType.WEEKLY: f"{one.minute} {one.hour} * * {one.day}",
+            ScheduleType.MONTHLY: f"{one.minute} {one.hour} {one.day} * *",
+        }[one.every]
+
+    def get_partition_keys(self, current_time: datetime | None = None) -> list[str]:
+        stop = self._stop(current_time)
+        if stop is None:
+            return []
+        points = takewhile(lambda point: point < stop, self.calendar.forward(self.start))
+        return [self._key(point) for point in points]
+
+    def get_first_partition_key(self, current_time: datetime | None = None) -> str | None:
+        stop = self._stop(current_time)
+        return None if stop is None or self._first >= stop else self._key(self._first)
+
+    def get_last_partition_key(self, current_time: datetime | None = None) -> str | None:
+        stop = self._stop(current_time)
+        if stop is None or self._first >= stop:
+            return None
+        return self._key(next(self.calendar.backward(stop)))
+
+    def has_partition_key(self, partition_key: str, current_time: datetime | None = None) -> bool:
+        stop, point = self._stop(current_time), self._point(partition_key)
+        return stop is not None and point is not None and self._first <= point < stop
+
+    def time_window_for_partition_key(self, partition_key: str) -> TimeWindow:
+        """The window of a key, whether or not it has ended.
+
+        Raises:
+            UnknownPartitionError: no window has this key.
+        """
+        point = self._point(partition_key)
+        if point is None or point < self._first:
+            raise UnknownPartitionError(
+                f"There is no partition {partition_key!r}.",
+                mend=f"Keys are written {self.fmt}, from {self._key(self._first)!r} on.",
+            )
+        _, end = self._two(point)
+        return TimeWindow(self.calendar.local(point), self.calendar.local(end))
+
+    def get_partition_key_for_timestamp(self, timestamp: datetime) -> str:
+        """The key of the window that a time is in."""
+        if timestamp.tzinfo is None:
+            timestamp = self.calendar.instant(timestamp)
+        return self._key(next(self.calendar.backward(timestamp + timedelta(microseconds=1))))
+
+    def describe(self, current_time: datetime | None = None) -> str:
+        first = self.get_first_partition_key(current_time)
+        if first is None:
+            return "There is no partition yet."
+        last = self.get_last_partition_key(current_time)
+        return f"Keys are written {self.fmt}, from {first!r} to {last!r}."
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "kind": "time_window",
+            "start": self.start.isoformat(),
+            "end": None if self.end is None else self.end.isoformat(),
+            "fmt": self.fmt,
+            "timezone": self.timezone,
+            "schedule_type": self.calendar.every.value,
+            "minute_offset": self.calendar.minute,
+            "hour_offset": self.calendar.hour,
+            "day_offset": self.calendar.day,
+            "end_offset": self.end_offset,
+        }
+
+    @staticmethod
+    def from_document(document: Mapping[str, Any]) -> TimeWindowPartitionsDefinition:
+        """The definition that ``to_json`` wrote."""
+        end = document["end"]
+        return TimeWindowPartitionsDefinition(
+            start=datetime.fromisoformat(document["start"]),
+            end=None if end is None else datetime.fromisoformat(end),
+            **{
+                name: document[name]
+                for name in document
+                if name not in ("kind", "start", "end")
+            },
+        )
+
+    @cached_property
+    def _first(self) -> datetime:
+        return next(self.calendar.forward(self.start))
+
+    def _stop(self, current_time: datetime | None) -> datetime | None:
+        """Where the last window ends; None when there is none."""
+        if current_time is None or current_time.tzinfo is None:
+            raise InvocationError(
+                "The partitions of a time window depend on the time.",
+                mend="Give current_time, an aware datetime.",
+            )
+        last_end = self.end if self.end is not None and self.end < current_time else current_time
+        stop = self._move(last_end, self.end_offset)
+        if stop is not None and self.end is not None and stop > self.end:
+            stop = self._move(self.end, 0)
+        return stop
+
+    def _move(self, time: datetime, windows: int) -> datetime | None:
+        """The point at or before a time, moved by so many windows."""
+        back = self.calendar.backward(time + timedelta(microseconds=1))
+        if windows <= 0:
+            return next((point for n, point in enumerate(back) if n == -windows), None)
+        last = next(back)
+        ahead = self.calendar.forward(last)
+        return next((point for n, point in enumerate(ahead) if n == windows), None)
+
+    def _two(self, point: datetime) -> tuple[datetime, datetime]:
+        return next(pairwise(self.calendar.forward(point)))
+
+    def _key(self, point: datetime) -> str:
+        wall = self.calendar.local(point)
+        text = wall.strftime(self.fmt)
+        if wall.fold and self.calendar.every is ScheduleType.HOURLY:
+            return text + wall.strftime("%z")[:5]
+        return text
+
+    def _point(self, key: str) -> datetime | None:
+        """The start of the window with this key, if it is one's."""
+        for text in (key, key[:-5] if _OFFSET.fullmatch(key[-5:]) else None):
+            try:
+                wall = None if text is None else datetime.strptime(text, self.fmt)
+                if wall is not None:
+                    near: Iterator[datetime] = self.calendar.forward(self._instant(wall))
+                    found = next((p for _, p in zip(range(3), near) if self._key(p) == key), None)
+                    if found is not None:
+                        return found
+            except (ValueError, TypeError, OverflowError):
+                continue
+        return None
+
+    def _instant(self, wall: datetime) -> datetime:
+        return wall.astimezone(UTC) if wall.tzinfo is not None else self.calendar.instant(wall)
+
+    def _check_format(self) -> None:
+        try:
+            first, second = self._two(self._first)
+            same = self._key(first) == self._key(second)
+        except (ValueError, TypeError, StopIteration) as error:
+            self._refuse(f"fmt={self.fmt!r}, which cannot be used: {error}", "Use strftime's signs.")
+        if same:
+            self._refuse(
+                f"fmt={self.fmt!r}, and two windows have the key {self._key(first)!r}",
+                "Add what tells them apart.",
+            )
+        if self._point(self._key(first)) != first:
+            self._refuse(
+                f"fmt={self.fmt!r}, which does not say when {self._key(first)!r} is",
+                "Let it hold year, month and day.",
+            )
+
+    def _time(self, name: str, value: Any) -> datetime:
+        if isinstance(value, str):
+            value = self._read(name, value)
+        if not isinstance(value, datetime):
+            self._refuse(f"{name}={value!r}", "Give a datetime, or text in the form of fmt.")
+        return self._instant(value)
+
+    def _read(self, name: str, text: str) -> datetime:
+        for read in (lambda: datetime.strptime(text, self.fmt), lambda: datetime.fromisoformat(text)):
+            try:
+                return read()
+            except (ValueError, TypeError):
+                continue
+        self._refuse(f"{name}={text!r}, which is not of the form {self.fmt}", "Write it so.")
+        raise AssertionError
+
+    def _zone(self, name: Any) -> str:
+        try:
+            ZoneInfo(name)
+        except (ValueError, TypeError, OSError, KeyError):
+            self._refuse(f"timezone={name!r}", 'Use an IANA name, such as "Europe/Berlin".')
+        return str(name)
+
+    def _of_offsets(self, kind: Any, minute: Any, hour: Any, day: Any) -> Calendar:
+        try:
+            every = ScheduleType(kind)
+        except ValueError:
+            self._refuse(f"schedule_type={kind!r}", f"Use one of {', '.join(ScheduleType)}.")
+        lowest = _LOWEST_DAY.get(every, 0)
+        highest = _HIGHEST_DAY.get(every, 0)
+        return Calendar(
+            every=every,
+            zone=self.timezone,
+            minute=self._whole("minute_offset", minute, 0, 59),
+            hour=self._whole("hour_offset", hour, 0, 0 if every is ScheduleType.HOURLY else 23),
+            day=self._whole("day_offset", lowest if day is None else day, lowest, highest),
+        )
+
+    def _of_cron(self, cron: Any) -> Calendar:
+        found = _CRON.fullmatch(" ".join(cron.split())) if isinstance(cron, str) else None
+        shape = None if found is None else tuple(one != "*" for one in found.groups()[1:])
+        every = {
+            (False, False, False): ScheduleType.HOURLY,
+            (True, False, False): ScheduleType.DAILY,
+            (True, False, True): ScheduleType.WEEKLY,
+            (True, True, False): ScheduleType.MONTHLY,
+        }.get(shape or (True, True, True))
+        if found is None or every is None:
+            self._refuse(
+                f"cron_schedule={cron!r}",
+                "Use the form `M * * * *`, `M H * * *`, `M H * * D` or `M H D * *`.",
+            )
+        minute, hour, day, weekday = (0 if one == "*" else int(one) for one in found.groups())
+        wanted = weekday % 7 if every is ScheduleType.WEEKLY else day
+        return self._of_offsets(
+            every, minute, hour, wanted if every in _HIGHEST_DAY else None
+        )
+
+    def _whole(self, name: str, value: Any, lowest: int, highest: int) -> int:
+        if type(value) is not int or not lowest <= value <= highest:
+            self._refuse(f"{name}={value!r}", f"Give a whole number from {lowest} to {highest}.")
+        return int(value)
+
+    def _refuse(self, what: str, mend: str) -> Any:
+        raise DefinitionError(f"{self._name} has {what}.", mend=mend)
+
+
+class HourlyPartitionsDefinition(TimeWindowPartitionsDefinition):
+    """Hours, ``2024-01-31-13:00``."""
+
+    def __init__(
+        self,
+        start_date: datetime | str,
+        end_date: datetime | str | None = None,
+        minute_offset: int = 0,
+        timezone: str | None = None,
+        fmt: str | None = None,
+        end_offset: int = 0,
+    ) -> None:
+        super().__init__(
+            start=start_date,
+            end=end_date,
+            fmt=fmt or HOUR_FORMAT,
+            schedule_type=ScheduleType.HOURLY,
+            minute_offset=minute_offset,
+            timezone=timezone,
+            end_offset=end_offset,
+        )
+
+
+class DailyPartitionsDefinition(TimeWindowPartitionsDefinition):
+    """Days, ``2024-01-31``."""
+
+    def __init__(
+        self,
+        start_date: datetime | str,
+        end_date: datetime | str | None = None,
+        minute_offset: int = 0,
+        hour_offset: int = 0,
+        timezone: str | None = None,
+        fmt: str | None = None,
+        end_offset: int = 0,
+    ) -> None:
+        super().__init__(
+            start=start_date,
+            end=end_date,
+            fmt=fmt or DAY_FORMAT,
+            schedule_type=ScheduleType.DAILY,
+            minute_offset=minute_offset,
+            hour_offset=hour_offset,
+            timezone=timezone,
+            end_offset=end_offset,
+        )
+
+
+class WeeklyPartitionsDefinition(TimeWindowPartitionsDefinition):
+    """Weeks from ``day_offset`` on (0 is Sunday), ``2024-01-28``."""
+
+    def __init__(
+        self,
+        start_date: datetime | str,
+        end_date: datetime | str | None = None,
+        minute_offset: int = 0,
+        hour_offset: int = 0,
+        day_offset: int = 0,
+        timezone: str | None = None,
+        fmt: str | None = None,
+        end_offset: int = 0,
+    ) -> None:
+        super().__init__(
+            start=start_date,
+            end=end_date,
+            fmt=fmt or DAY_FORMAT,
+            schedule_type=ScheduleType.WEEKLY,
+            minute_offset=minute_offset,
+            hour_offset=hour_offset,
+            day_offset=day_offset,
+            timezone=timezone,
+            end_offset=end_offset,
+        )
+
+
+class MonthlyPartitionsDefinition(TimeWindowPartitionsDefinition):
+    """Months from ``day_offset`` on (1 is the first), ``2024-01-01``."""
+
+    def __init__(
+        self,
+        start_date: datetime | str,
+        end_date: datetime | str | None = None,
+        minute_offset: int = 0,
+        hour_offset: int = 0,
+        day_offset: int = 1,
+        timezone: str | None = None,
+        fmt: str | None = None,
+        end_offset: int = 0,
+    ) -> None:
+        super().__init__(
+            start=start_date,
+            end=end_date,
+            fmt=fmt or DAY_FORMAT,
+            schedule_type=ScheduleType.MONTHLY,
+            minute_offset=minute_offset,
+            hour_offset=hour_offset,
+            day_offset=day_offset,
+            timezone=timezone,
+            end_offset=end_offset,
+        )

@@ -1,0 +1,211 @@
+"""``@multi_asset``: several assets that one function makes in one step."""
+
+from __future__ import annotations
+
+import collections.abc
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from tidegate.errors import DefinitionError
+from tidegate.sdk.asset import asset_inputs, asset_output, order_only
+from tidegate.sdk.asset_key import AssetKey
+from tidegate.sdk.asset_spec import AssetIn, AssetOut, AssetSpec
+from tidegate.sdk.assets_definition import AssetInput, AssetsDefinition
+from tidegate.sdk.declaration import at, check_name, known_arguments, suggestion
+from tidegate.sdk.op import describe, read_config_type, several_annotations
+from tidegate.sdk.setting import read_setting
+from tidegate.sdk.signature import Signature, read_signature
+from tidegate.sdk.step import StepOutput
+
+if TYPE_CHECKING:
+    from tidegate.domain.partitions import PartitionsDefinition
+    from tidegate.sdk.asset_key import CoercibleToAssetDep
+    from tidegate.sdk.compute import Compute
+    from tidegate.sdk.retry import RetryPolicy
+
+
+@known_arguments
+def multi_asset(
+    *,
+    outs: Mapping[str, AssetOut] | None = None,
+    specs: Sequence[AssetSpec] | None = None,
+    name: str | None = None,
+    ins: Mapping[str, AssetIn] | None = None,
+    deps: Iterable[CoercibleToAssetDep] | None = None,
+    description: str | None = None,
+    config_schema: Any = None,
+    required_resource_keys: collections.abc.Set[str] | None = None,
+    internal_asset_deps: Mapping[str, collections.abc.Set[AssetKey]] | None = None,
+    partitions_def: PartitionsDefinition | None = None,
+    op_tags: Mapping[str, Any] | None = None,
+    can_subset: bool = False,
+    group_name: str | None = None,
+    retry_policy: RetryPolicy | None = None,
+    code_version: str | None = None,
+    pool: str | Mapping[str, int] | None = None,
+    slots: int = 1,
+    compute: Compute = "lambda",
+    timeout: Any = None,
+) -> Callable[[Callable[..., Any]], AssetsDefinition]:
+    """Make a function several assets, all made in one step.
+
+    Args:
+        outs: One ``AssetOut`` by output name; the function returns or yields values.
+        specs: Instead of ``outs``: the assets, when the function stores what it makes by itself.
+        can_subset: The function makes only ``context.selected_asset_keys``, so a run may choose among them.
+        internal_asset_deps: For an output, the assets it is made of, when not of all inputs.
+
+    Raises:
+        DefinitionError: an argument, or a parameter of the function, makes no sense.
+    """
+
+    def declare(function: Callable[..., Any]) -> AssetsDefinition:
+        called = name or getattr(function, "__name__", "")
+        signature = read_signature(function, f"Multi-asset {called!r}")
+        check_name("A multi-asset", called, signature.source)
+        where = f"Multi-asset {called!r}{at(signature.source)}"
+        inputs = asset_inputs(where, signature, ins, deps)
+        if (outs is None) == (specs is None):
+            raise DefinitionError(f"{where} needs either `outs` or `specs`.", mend="Give one.")
+        if internal_asset_deps and specs is not None:
+            raise DefinitionError(
+                f"{where} has both `specs` and `internal_asset_deps`.", mend="Use deps of the specs."
+            )
+        shared = {
+            "group_name": group_name,
+            "code_version": code_version,
+            "partitions_def": partitions_def,
+        }
+        if specs is not None:
+            made = _of_specs(where, signature, specs, inputs, shared)
+        else:
+            made = _of_outs(where, signature, outs, inputs, internal_asset_deps or {}, shared)
+        own = {one.asset_key for one in made[1]}
+        listed = {one.key for one in inputs}
+        lineage = dict.fromkeys(key for spec in made[0] for key in spec.deps)
+        more = [key for key in lineage if key not in own and key not in listed]
+        return AssetsDefinition(
+            name=called,
+            specs=made[0],
+            outputs=made[1],
+            inputs=inputs + order_only(where, inputs, more),
+            signature=signature,
+            setting=read_setting(
+                where,
+                pool=pool,
+                slots=slots,
+                tags=op_tags,
+                compute=compute,
+                timeout=timeout,
+                retry_policy=retry_policy,
+                required_resource_keys=required_resource_keys,
+            ),
+            config_type=read_config_type(where, signature, config_schema),
+            can_subset=can_subset,
+            description=describe(function, description),
+        )
+
+    return declare
+
+
+def _of_specs(
+    where: str,
+    signature: Signature,
+    specs: Sequence[AssetSpec],
+    inputs: tuple[AssetInput, ...],
+    shared: Mapping[str, Any],
+) -> tuple[tuple[AssetSpec, ...], tuple[StepOutput, ...]]:
+    if not specs or not all(isinstance(one, AssetSpec) for one in specs):
+        raise DefinitionError(f"{where} has specs={specs!r}.", mend="Give a list of AssetSpec.")
+    revised = []
+    for spec in specs:
+        changes: dict[str, Any] = {"source": signature.source}
+        for attribute, value in shared.items():
+            if value is None:
+                continue
+            if getattr(spec, attribute) not in (None, value):
+                raise DefinitionError(
+                    f"{where} has {attribute}={value!r}, and so has {str(spec.key)!r}, another.",
+                    mend="Keep one of them.",
+                )
+            changes[attribute] = value
+        arguments = [one.key for one in inputs if one.key not in spec.deps]
+        revised.append(spec.replace_attributes(deps=[*spec.deps, *arguments], **changes))
+    outputs = tuple(
+        asset_output(spec.key.to_python_identifier(), spec, "io_manager", Any) for spec in revised
+    )
+    _distinct(where, revised, outputs)
+    return tuple(revised), outputs
+
+
+def _of_outs(
+    where: str,
+    signature: Signature,
+    outs: Any,
+    inputs: tuple[AssetInput, ...],
+    internal: Mapping[str, Any],
+    shared: Mapping[str, Any],
+) -> tuple[tuple[AssetSpec, ...], tuple[StepOutput, ...]]:
+    if not isinstance(outs, Mapping) or not outs:
+        raise DefinitionError(f"{where} has outs={outs!r}.", mend='Give {"name": AssetOut(...)}.')
+    for name, one in outs.items():
+        check_name(f"An output of {where}", name, "")
+        if not isinstance(one, AssetOut):
+            raise DefinitionError(f"{where} has {one!r} as output {name!r}.", mend="Give AssetOut().")
+    for name in internal:
+        if name not in outs:
+            raise DefinitionError(
+                f"{where} has internal_asset_deps of {name!r}, which is no output.",
+                mend=f"{suggestion(name, outs)}Outputs: {', '.join(outs)}.",
+            )
+    specs = []
+    for name, one in outs.items():
+        specs.append(
+            AssetSpec(
+                one.asset_key(name),
+                deps=internal.get(name) or [given.key for given in inputs],
+                description=one.description,
+                metadata=one.metadata,
+                skippable=not one.is_required,
+                group_name=one.group_name or shared["group_name"],
+                code_version=one.code_version or shared["code_version"],
+                owners=one.owners,
+                tags=one.tags,
+                kinds=one.kinds,
+                partitions_def=shared["partitions_def"],
+                source=signature.source,
+            )
+        )
+    annotations = several_annotations(signature.returns, len(outs))
+    outputs = tuple(
+        asset_output(
+            name,
+            spec,
+            one.io_manager_key,
+            annotation if one.dagster_type is ... else one.dagster_type,
+        )
+        for (name, one), spec, annotation in zip(outs.items(), specs, annotations, strict=True)
+    )
+    _distinct(where, specs, outputs)
+    return tuple(specs), outputs
+
+
+def _distinct(where: str, specs: Sequence[AssetSpec], outputs: tuple[StepOutput, ...]) -> None:
+    for what, names in (
+        ("asset", [str(spec.key) for spec in specs]),
+        ("output", [one.name for one in outputs]),
+    ):
+        for name in names:
+            if names.count(name) > 1:
+                raise DefinitionError(
+                    f"{where} makes the {what} {name!r} twice.", mend="Give each its own name."
+                )
+    if len({id(spec.partitions_def) for spec in specs}) > 1:
+        first = specs[0].partitions_def
+        for spec in specs:
+            if spec.partitions_def != first:
+                raise DefinitionError(
+                    f"{where} makes {str(spec.key)!r} with other partitions than "
+                    f"{str(specs[0].key)!r}.",
+                    mend="Assets of one step share their partitions.",
+                )
