@@ -1,0 +1,112 @@
+"""What IO managers that store bytes have in common: the format, the key, and what is said when a value is missing."""
+
+from __future__ import annotations
+
+import typing
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from tidegate.errors import OutputError
+from tidegate.execution.value_format import Encoded, decode, encode
+from tidegate.execution.value_location import value_keys
+from tidegate.sdk.io import InputContext, IOManager, OutputContext
+from tidegate.sdk.metadata import MetadataValue
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+LOADERS = 32
+"""Threads that load side by side; the S3 client keeps as many connections."""
+
+
+class StorageIOManager(IOManager):
+    """Stores each value as one object, whole or not at all, in the format that suits it."""
+
+    @abstractmethod
+    def write(self, key: str, value: Encoded) -> MetadataValue:
+        """Replace what is at ``key``, atomically. Answers where that is."""
+
+    @abstractmethod
+    def read(self, key: str) -> Encoded | None:
+        """What is at ``key``; None if nothing is."""
+
+    def handle_output(self, context: OutputContext, obj: Any) -> None:
+        keys = value_keys(context)
+        if len(keys) > 1:
+            raise OutputError(
+                f"Output {context.name!r} of step {context.step_key!r} is {len(keys)} partitions at once, "
+                "which are stored one by one.",
+                mend="Run one partition at a time, or store it yourself and return MaterializeResult.",
+            )
+        try:
+            encoded = encode(obj)
+        except OutputError as error:
+            raise OutputError(
+                f"Output {context.name!r} of step {context.step_key!r}: {error.message}",
+                mend=error.mend,
+            ) from error
+        context.add_output_metadata({"path": self.write(next(iter(keys.values())), encoded)})
+
+    def load_input(self, context: InputContext) -> Any:
+        """The value; several partitions as a dict by partition key."""
+        keys = value_keys(context)
+        if len(keys) == 1 and not (None not in keys and wants_dict(context.annotation)):
+            partition, key = next(iter(keys.items()))
+            return self._load(context, partition, key)
+        return dict(
+            zip(keys, in_parallel(lambda one: self._load(context, *one), keys.items()), strict=True)
+        )
+
+    def _load(self, context: InputContext, partition: str | None, key: str) -> Any:
+        stored = self.read(key)
+        if stored is None:
+            raise missing(context, partition)
+        try:
+            return decode(stored.body, stored.format)
+        except OutputError as error:
+            what = describe(context, partition)
+            raise OutputError(f"{what}: {error.message}", mend=error.mend) from error
+
+
+def wants_dict(annotation: Any) -> bool:
+    """Whether an input is annotated as a mapping (from partition keys)."""
+    origin = typing.get_origin(annotation) or annotation
+    return isinstance(origin, type) and issubclass(origin, Mapping)
+
+
+def describe(context: InputContext, partition: str | None) -> str:
+    """The value that an input wants, in words."""
+    if context.has_asset_key:
+        where = "" if partition is None else f", partition {partition!r}"
+        return f"Asset {str(context.asset_key)!r}{where}"
+    stored = context.upstream_output or context
+    return f"Output {stored.name!r} of step {stored.step_key!r} in run {stored.run_id}"
+
+
+def missing(context: InputContext, partition: str | None) -> OutputError:
+    """What to say when nothing is stored where an input looks."""
+    consumer = f"; input {context.name!r} of step {context.consumer!r} needs it"
+    what = (
+        f"{describe(context, partition)} has no stored value{consumer if context.consumer else ''}."
+    )
+    if not context.has_asset_key:
+        return OutputError(what, mend="Run the job again from that step.")
+    return OutputError(
+        what,
+        mend="Materialize it first. If its function stores the data itself (returns None or a MaterializeResult "
+        "without a value), use deps instead of an argument.",
+    )
+
+
+def in_parallel(load: Callable[[T], R], items: Iterable[T]) -> list[R]:
+    """Load side by side, answers in order; the first failure is raised, and what has not begun is dropped."""
+    todo = list(items)
+    if len(todo) < 2:
+        return [load(one) for one in todo]
+    pool = ThreadPoolExecutor(min(LOADERS, len(todo)), thread_name_prefix="load")
+    try:
+        return list(pool.map(load, todo))
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
