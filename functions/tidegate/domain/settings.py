@@ -51,6 +51,8 @@ class Settings:
     run_retry_strategy: str = "FROM_FAILURE"
     run_retry_delay_seconds: float = 0
     run_retry_backoff: str | None = None
+    run_retry_on_step_failure: bool = True
+    """False: only runs that failed for a reason outside their steps are retried."""
     run_chunk_size: int = 25
     materialization_chunk_size: int = 1000
     cancel_batch_size: int = 500

@@ -1,0 +1,243 @@
+"""What a valid settings file means: which of two places counts, what they may not both say, what has no effect.
+
+The rules about ``run_queue``, ``run_coordinator`` and ``concurrency`` are Dagster's, so that a ``dagster.yaml`` means here
+what it means there.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol, TypeVar
+
+from pydantic import BaseModel
+
+from tidegate.domain.settings import UNLIMITED, JobLimit, Settings, TagLimit
+from tidegate.errors import SettingsError
+from tidegate.settings_schema import File, Pools, RunMonitoring, RunQueue, RunRetries, TagRule
+from tidegate.settings_source import Place
+
+T = TypeVar("T")
+
+_LOOP_KEYS = (
+    "dequeue_interval_seconds",
+    "dequeue_use_threads",
+    "dequeue_num_workers",
+    "max_user_code_failure_retries",
+    "user_code_failure_retry_delay",
+)
+_MONITOR_KEYS = (
+    "cancel_timeout_seconds",
+    "max_resume_run_attempts",
+    "poll_interval_seconds",
+    "cancellation_thread_poll_interval_seconds",
+    "free_slots_after_run_end_seconds",
+)
+_NOT_ACTED_ON = {
+    "run_monitoring": {"start_timeout_seconds", "max_runtime_seconds"},
+    "run_retries": {"max_retries", "strategy", "delay", "backoff", "retry_on_asset_or_op_failure"},
+    "backfills": {
+        "run_chunk_size", "materialization_chunk_size", "cancel_batch_size", "max_outstanding_runs"
+    },
+    "events": {"batch_size"},
+}  # fmt: skip
+
+
+class _Error(Protocol):
+    def __call__(self, place: Place, message: str, mend: str) -> SettingsError: ...
+
+
+class Rules:
+    """Reads one validated file. ``notes`` is complete once ``settings`` was called."""
+
+    def __init__(self, file: File, *, error: _Error, is_dagster: bool) -> None:
+        self._file = file
+        self._error = error
+        self._is_dagster = is_dagster
+        self.notes: list[str] = []
+
+    def settings(self) -> Settings:
+        """Raises:
+        SettingsError: two places say the same thing, or a rule is there twice.
+        """
+        file = self._file
+        queue, place, is_limited = self._run_queue()
+        self._check_conflicts(queue, place)
+        given = {
+            **self._runs(queue, place, is_limited),
+            **self._pools(queue),
+            **self._monitoring(file.run_monitoring),
+            **self._retries(file.run_retries),
+            "event_batch_size": file.events.batch_size,
+            "event_retention_days": file.events.retention_days,
+            **file.backfills.model_dump(),
+        }
+        self._note_unused(queue, _LOOP_KEYS, place)
+        self._note_what_nothing_acts_on(buffer=bool(given["op_granularity_run_buffer"]))
+        return Settings(**{name: one for name, one in given.items() if one is not None})
+
+    def _run_queue(self) -> tuple[RunQueue, Place, bool]:
+        """Dagster's run queue, where it is written, and whether runs queue at all there."""
+        queue, coordinator = self._file.run_queue, self._file.run_coordinator
+        if coordinator is None:
+            return queue or RunQueue(), ("run_queue",), True
+        if queue is not None:
+            raise self._error(
+                ("run_coordinator",), "and run_queue are both given.", "Keep one of them."
+            )
+        is_limited = coordinator.class_name == "QueuedRunCoordinator"
+        return coordinator.config or RunQueue(), ("run_coordinator", "config"), is_limited
+
+    def _runs(self, queue: RunQueue, place: Place, is_limited: bool) -> dict[str, Any]:
+        concurrency = self._file.concurrency
+        runs = concurrency.runs
+        if runs is not None:
+            most, rules = runs.max_concurrent_runs, runs.tag_concurrency_limits
+            place = ("concurrency", "runs")
+        else:
+            most, rules = queue.max_concurrent_runs, queue.tag_concurrency_limits
+        return {
+            "max_concurrent_runs": UNLIMITED if most is None and not is_limited else most,
+            "tag_limits": self._tag_limits(rules or [], (*place, "tag_concurrency_limits")),
+            "jobs": {
+                name: JobLimit(limit=one.limit, on_conflict=one.on_conflict)
+                for name, one in concurrency.jobs.items()
+            },
+            "locations": {name: one.limit for name, one in concurrency.locations.items()},
+        }
+
+    def _check_conflicts(self, queue: RunQueue, place: Place) -> None:
+        concurrency, blocked = self._file.concurrency, queue.block_op_concurrency_limited_runs
+        given = {
+            "max_concurrent_runs": queue.max_concurrent_runs,
+            "tag_concurrency_limits": queue.tag_concurrency_limits,
+            "block_op_concurrency_limited_runs": blocked and blocked.op_concurrency_slot_buffer,
+        }
+        if concurrency.runs is not None or concurrency.pools is not None:
+            for key, value in given.items():
+                if value is not None:
+                    raise self._error(
+                        (*place, key),
+                        "cannot be given together with concurrency.runs or concurrency.pools.",
+                        "Move it there.",
+                    )
+        if blocked and blocked.enabled is False and blocked.op_concurrency_slot_buffer:
+            raise self._error(
+                (*place, "block_op_concurrency_limited_runs", "op_concurrency_slot_buffer"),
+                "is given, but enabled is false.",
+                "Leave one of them out.",
+            )
+
+    def _tag_limits(self, rules: list[TagRule], place: Place) -> tuple[TagLimit, ...]:
+        """Each rule once: of two rules of one kind for the same tag, nobody can say which counts."""
+        seen: dict[tuple[str, str | None, bool], int] = {}
+        limits = []
+        for position, rule in enumerate(rules):
+            key = f"tidegate/{rule.key[8:]}" if rule.key.startswith("dagster/") else rule.key
+            value, per_value = rule.value
+            first = seen.setdefault((key, value, per_value), position)
+            if first != position:
+                tag = key if value is None else f"{key}={value}"
+                raise self._error(
+                    (*place, position),
+                    f"is a second rule of one kind for the tag {tag}, after [{first}].",
+                    "Keep one of them.",
+                )
+            limits.append(
+                TagLimit(key=key, limit=rule.limit, value=value, per_unique_value=per_value)
+            )
+        return tuple(limits)
+
+    def _pools(self, queue: RunQueue) -> dict[str, Any]:
+        concurrency = self._file.concurrency
+        if concurrency.pools is not None and concurrency.default_op_concurrency_limit is not None:
+            raise self._error(
+                ("concurrency", "default_op_concurrency_limit"),
+                "cannot be given together with concurrency.pools.",
+                "Use concurrency.pools.default_limit.",
+            )
+        pools = concurrency.pools or Pools()
+        blocked = queue.block_op_concurrency_limited_runs
+        old_buffer = blocked.op_concurrency_slot_buffer if blocked else None
+        # Dagster: blocking runs by their pools, said outright, is what op granularity was called before.
+        old_granularity = "op" if blocked and blocked.enabled else None
+        return {
+            "default_pool_limit": _first(
+                pools.default_limit, concurrency.default_op_concurrency_limit
+            ),
+            "pool_granularity": _first(old_granularity, pools.granularity),
+            "op_granularity_run_buffer": _first(pools.op_granularity_run_buffer, old_buffer),
+            "pools": {k: one.limit for k, one in pools.limits.items() if one.limit is not None},
+            "pool_granularities": {
+                k: one.granularity for k, one in pools.limits.items() if one.granularity
+            },
+        }
+
+    def _monitoring(self, section: RunMonitoring | None) -> dict[str, Any]:
+        if section is None:
+            return {}
+        self._note_unused(section, _MONITOR_KEYS, ("run_monitoring",))
+        if not self._is_on(section.enabled):
+            return {
+                "start_timeout_seconds": 0,
+                "max_runtime_seconds": 0,
+                "step_timeout_seconds": section.step_timeout_seconds,
+            }
+        return {
+            "start_timeout_seconds": section.start_timeout_seconds,
+            "max_runtime_seconds": section.max_runtime_seconds,
+            "step_timeout_seconds": section.step_timeout_seconds,
+        }
+
+    def _retries(self, section: RunRetries | None) -> dict[str, Any]:
+        if section is None:
+            return {}
+        is_on = self._is_on(section.enabled)
+        if section.max_retries and not is_on:
+            self.notes.append("run_retries.enabled is not true, so failed runs are not retried.")
+        return {
+            "max_run_retries": section.max_retries if is_on else 0,
+            "run_retry_strategy": section.strategy,
+            "run_retry_delay_seconds": section.delay,
+            "run_retry_backoff": section.backoff,
+            "run_retry_on_step_failure": section.retry_on_asset_or_op_failure,
+        }
+
+    def _is_on(self, enabled: bool | None) -> bool:
+        """Left out, a section is on in ``tidegate.yaml`` and off in ``dagster.yaml``, as it is in Dagster."""
+        return not self._is_dagster if enabled is None else enabled
+
+    def _note_unused(self, section: BaseModel, keys: tuple[str, ...], place: Place) -> None:
+        given = [key for key in keys if key in section.model_fields_set]
+        if given:
+            self.notes.append(
+                f"{'.'.join(map(str, place))}: not used by Tidegate: {', '.join(given)}."
+            )
+
+    def _note_what_nothing_acts_on(self, *, buffer: bool) -> None:
+        """Settings that later parts of the product act on. A setting without effect must not look like one with."""
+        file = self._file
+        waiting = [
+            f"concurrency.jobs.{name}.on_conflict"
+            for name, one in file.concurrency.jobs.items()
+            if one.on_conflict != "queue"
+        ]
+        if buffer:
+            waiting.append("concurrency.pools.op_granularity_run_buffer")
+        for name, keys in _NOT_ACTED_ON.items():
+            section: BaseModel | None = getattr(file, name)
+            waiting += [f"{name}.{key}" for key in _changed(section) if key in keys]
+        if waiting:
+            self.notes.append(f"Kept, and nothing acts on it yet: {', '.join(waiting)}.")
+
+
+def _first(*values: T | None) -> T | None:
+    return next((one for one in values if one is not None), None)
+
+
+def _changed(section: BaseModel | None) -> list[str]:
+    """Keys of the section that were given a value other than their default."""
+    if section is None:
+        return []
+    fields = type(section).model_fields
+    return sorted(
+        key for key in section.model_fields_set if getattr(section, key) != fields[key].default
+    )
