@@ -134,11 +134,11 @@ def asset(
             partitions_def=partitions_def,
             source=signature.source,
         )
-        annotation = value_annotation(signature.returns) if dagster_type is ... else dagster_type
+        annotation = signature.returns if dagster_type is ... else dagster_type
         return AssetsDefinition(
             name=own.to_python_identifier(),
             specs=(spec,),
-            outputs=(asset_output("result", spec, io_manager_key or "io_manager", annotation),),
+            outputs=(asset_output("result", spec, io_manager_key or "io_manager", value_annotation(annotation)),),
             inputs=inputs,
             signature=signature,
             setting=read_setting(

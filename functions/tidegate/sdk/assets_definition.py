@@ -40,6 +40,16 @@ class AssetInput:
         return ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upstream:
+    """An asset, as those that read it see it."""
+
+    output: StepOutput
+    step: str | None = None
+    """The step that makes it; None: external."""
+    partitions_def: Any = None
+
+
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class AssetsDefinition:
     """Assets that one function makes in one step. Called, it is the function itself."""
@@ -155,26 +165,14 @@ class AssetsDefinition:
         name = specs[0].key.to_python_identifier() if single else self.name
         return replace(self, name=name, specs=specs, outputs=outputs, inputs=inputs)
 
-    def step(self, made: Mapping[AssetKey, tuple[str, str]]) -> StepDefinition:
-        """The step. ``made`` says which step and output makes an asset; what it lacks is external."""
+    def step(self, upstream: Mapping[AssetKey, Upstream]) -> StepDefinition:
+        """The step. ``upstream`` says of each asset what is known of it."""
         setting, signature = self.setting, self.signature
         return StepDefinition(
             key=self.name,
             name=self.name,
             function=signature.function,
-            inputs=tuple(
-                StepInput(
-                    name=one.name,
-                    sources=(made[one.key],) if one.key in made else (),
-                    loads=one.loads,
-                    asset_key=one.key,
-                    io_manager_key=one.io_manager_key,
-                    annotation=one.annotation,
-                    metadata=one.metadata,
-                    default=one.default,
-                )
-                for one in self.inputs
-            ),
+            inputs=tuple(_step_input(one, upstream[one.key]) for one in self.inputs),
             outputs=self.outputs,
             context_parameter=signature.context_parameter,
             config_parameter=signature.config_parameter,
@@ -193,3 +191,18 @@ class AssetsDefinition:
             description=self.description,
             source=signature.source,
         )
+
+
+def _step_input(one: AssetInput, upstream: Upstream) -> StepInput:
+    return StepInput(
+        name=one.name,
+        sources=() if upstream.step is None else ((upstream.step, upstream.output.name),),
+        loads=one.loads,
+        asset_key=one.key,
+        io_manager_key=one.io_manager_key,
+        annotation=one.annotation,
+        metadata=one.metadata,
+        default=one.default,
+        upstream=upstream.output,
+        partitions_def=upstream.partitions_def,
+    )

@@ -12,7 +12,7 @@ from tidegate.sdk.asset_key import AssetKey
 from tidegate.sdk.asset_spec import AssetIn, AssetOut, AssetSpec
 from tidegate.sdk.assets_definition import AssetInput, AssetsDefinition
 from tidegate.sdk.declaration import at, check_name, known_arguments, suggestion
-from tidegate.sdk.op import describe, read_config_type, several_annotations
+from tidegate.sdk.op import describe, read_config_type, several_annotations, value_annotation
 from tidegate.sdk.setting import read_setting
 from tidegate.sdk.signature import Signature, read_signature
 from tidegate.sdk.step import StepOutput
@@ -182,7 +182,7 @@ def _of_outs(
             name,
             spec,
             one.io_manager_key,
-            annotation if one.dagster_type is ... else one.dagster_type,
+            annotation if one.dagster_type is ... else value_annotation(one.dagster_type),
         )
         for (name, one), spec, annotation in zip(outs.items(), specs, annotations, strict=True)
     )

@@ -286,7 +286,7 @@ def _output(name: str, said: Out, annotation: Any) -> StepOutput:
         name=name,
         required=said.is_required,
         io_manager_key=said.io_manager_key,
-        annotation=annotation if said.dagster_type is ... else said.dagster_type,
+        annotation=annotation if said.dagster_type is ... else without_nothing(said.dagster_type),
         metadata=said.metadata,
         code_version=said.code_version,
     )
@@ -301,7 +301,12 @@ def value_annotation(returns: Any) -> Any:
         return Any
     if getattr(returns, "__name__", "") in {"Output", "MaterializeResult"}:
         return Any
-    return returns
+    return without_nothing(returns)
+
+
+def without_nothing(annotation: Any) -> Any:
+    """None for Nothing: both say that there is no value."""
+    return None if annotation is Nothing or annotation is type(None) else annotation
 
 
 def several_annotations(returns: Any, count: int) -> list[Any]:

@@ -28,7 +28,12 @@ class StepInput:
     annotation: Any = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     default: Any = ...
-    """Used when there is no source; ``...`` is none."""
+    """Used when there is neither a source nor an asset; ``...`` is none."""
+    upstream: StepOutput | None = None
+    """The output that is the upstream asset, whether or not its step is in the job: which manager stored it, and its
+    metadata."""
+    partitions_def: Any = None
+    """Partitions of the upstream asset."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +43,7 @@ class StepOutput:
     required: bool = True
     io_manager_key: str = "io_manager"
     annotation: Any = None
-    """``None`` (the value, for "returns None") or Nothing: not stored."""
+    """``None`` (the value, for "returns None"; Nothing becomes None): not stored. Any when the function says nothing."""
     metadata: Mapping[str, Any] = field(default_factory=dict)
     code_version: str | None = None
 
