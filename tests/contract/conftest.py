@@ -8,7 +8,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -17,16 +16,17 @@ from moto.backends import get_backend
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.dynamodb.responses import DynamoHandler
 
+from tidegate.adapters.aws.clients import client
 from tidegate.adapters.dynamodb.table import all_tables, bind
 
 REGION = "us-east-1"
-AT = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture(scope="session")
 def aws() -> Iterator[None]:
     """moto, for the session. One call at a time: its DynamoDB is not atomic."""
     patch = pytest.MonkeyPatch()
+    patch.setenv("AWS_DEFAULT_REGION", REGION)
     lock = threading.RLock()
     unlocked = DynamoHandler.call_action
 
@@ -76,3 +76,23 @@ def at_once() -> Iterator[Any]:
             return [future.result() for future in [pool.submit(one, call) for call in calls]]
 
         yield run
+
+
+@pytest.fixture
+def bucket(aws: None) -> str:
+    """An empty bucket on moto."""
+    get_backend("s3")[DEFAULT_ACCOUNT_ID]["aws"].reset()
+    client("s3").create_bucket(Bucket="tidegate-data")
+    return "tidegate-data"
+
+
+@pytest.fixture
+def state_machine(aws: None) -> str:
+    """ARN of a state machine on moto, of which nothing was executed yet."""
+    get_backend("stepfunctions")[DEFAULT_ACCOUNT_ID][REGION].reset()
+    machine = client("stepfunctions").create_state_machine(
+        name="step",
+        definition='{"StartAt": "Wait", "States": {"Wait": {"Type": "Succeed"}}}',
+        roleArn=f"arn:aws:iam::{DEFAULT_ACCOUNT_ID}:role/step",
+    )
+    return str(machine["stateMachineArn"])

@@ -35,7 +35,8 @@ _CALENDAR_KNOWN = 4096
 
 
 def status_in(kind: type[RunRow | StepStateRow], statuses: frozenset[Any]) -> Condition:
-    return kind.status.is_in(*sorted(statuses))
+    condition: Condition = kind.status.is_in(*sorted(statuses))
+    return condition
 
 
 def may_leave(leaves: frozenset[StepStatus | None], attempt: int) -> Condition:
@@ -43,7 +44,7 @@ def may_leave(leaves: frozenset[StepStatus | None], attempt: int) -> Condition:
     stored = frozenset(one for one in leaves if one is not None and one is not StepStatus.PENDING)
     if not stored:
         return ABSENT
-    condition = status_in(StepStateRow, stored) & (StepStateRow.attempt <= attempt)
+    condition: Condition = status_in(StepStateRow, stored) & (StepStateRow.attempt <= attempt)
     if len(stored) == len(leaves):
         return condition
     either: Condition = ABSENT | condition

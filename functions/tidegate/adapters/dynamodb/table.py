@@ -10,22 +10,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    HTTPClientError,
-    IncompleteReadError,
-    ResponseStreamingError,
-)
-from botocore.exceptions import ConnectionError as NoConnectionError
-from botocore.parsers import ResponseParserError
+from botocore.exceptions import ClientError
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.connection import Connection
 from pynamodb.exceptions import DoesNotExist, PynamoDBException, TransactWriteError
 from pynamodb.models import Model
 
+from tidegate.adapters.answers import BOTOCORE_ERRORS, kind_of
 from tidegate.adapters.dynamodb.connection import DeploymentConnection
-from tidegate.errors import ConflictError, StoreError, ThrottledError, UnavailableError
 
 DEFAULT_PREFIX = "tidegate"
 RETRIES = 3
@@ -35,37 +27,6 @@ CONDITION_FAILED = "ConditionalCheckFailed"
 """Cancellation reason code of a transaction item whose condition did not hold."""
 CONDITION_FAILED_ALONE = "ConditionalCheckFailedException"
 """Error code of a single write whose condition did not hold."""
-
-_THROTTLED = frozenset(
-    {
-        "ProvisionedThroughputExceededException",
-        "ProvisionedThroughputExceeded",
-        "ThrottlingException",
-        "ThrottlingError",
-        "Throttling",
-        "RequestLimitExceeded",
-    }
-)
-_CONFLICT = frozenset({"TransactionConflictException", "TransactionConflict"})
-_UNKNOWN = frozenset(
-    {
-        "InternalServerError",
-        "InternalFailure",
-        "ServiceUnavailable",
-        "ServiceUnavailableException",
-        "RequestTimeout",
-        "RequestTimeoutException",
-        # The same transaction, sent before, is still on its way.
-        "TransactionInProgressException",
-    }
-)
-_NO_ANSWER = (
-    HTTPClientError,
-    NoConnectionError,
-    IncompleteReadError,
-    ResponseStreamingError,
-    ResponseParserError,
-)
 
 
 class ControlTable(Model):
@@ -83,6 +44,7 @@ class _State:
     prefix = DEFAULT_PREFIX
     region = "us-east-1"
     connection: Connection | None = None
+    place: tuple[str, str, str | None, int] | None = None
 
 
 def all_tables() -> tuple[type[ControlTable], ...]:
@@ -107,10 +69,13 @@ def bind(
 
     A process serves one deployment at a time: models are classes, so this is process-wide. All models, and the
     transactions, go through one client: pynamodb would make one for each model, and each costs a cold start 30 ms
-    and connections of its own.
+    and connections of its own. Binding again to the same place keeps that client.
     """
+    place = (prefix, region, host, retries)
+    if _State.connection is not None and _State.place == place:
+        return
     shared = DeploymentConnection(region=region, host=host, max_retry_attempts=retries)
-    _State.prefix, _State.region, _State.connection = prefix, region, shared
+    _State.prefix, _State.region, _State.connection, _State.place = prefix, region, shared, place
     for model in all_tables():
         meta: Any = model.Meta
         meta.table_name, meta.region, meta.host = table_name(model), region, host
@@ -156,38 +121,22 @@ def translated(access: str) -> Iterator[None]:
         yield
     except DoesNotExist:
         raise
-    except (PynamoDBException, ClientError, BotoCoreError, ResponseParserError) as error:
-        kind = _kind_of(error)
+    except (PynamoDBException, *BOTOCORE_ERRORS) as error:
+        cause = error.cause if isinstance(error, PynamoDBException) else error
+        reasons = refusals(error) if isinstance(error, TransactWriteError) else []
+        if _is_refusal(cause) or CONDITION_FAILED in reasons:
+            raise
+        kind = kind_of(cause, [one for one in reasons if one])
         if kind is None:
             raise
         raise kind(f"{access}: {error}") from error
 
 
-def _kind_of(error: Exception) -> type[StoreError] | None:
-    """The error the ports promise for this one; None: it passes."""
-    cause = error.cause if isinstance(error, PynamoDBException) else error
-    if isinstance(cause, _NO_ANSWER):
-        return UnavailableError
-    if not isinstance(cause, ClientError):
-        return StoreError if isinstance(cause, BotoCoreError) else None
-    codes = {str(cause.response.get("Error", {}).get("Code"))}
-    if isinstance(error, TransactWriteError):
-        codes |= {one for one in refusals(error) if one}
-    if codes & {CONDITION_FAILED, CONDITION_FAILED_ALONE}:
-        return None
-    if codes & _CONFLICT:
-        return ConflictError
-    if codes & _THROTTLED:
-        return ThrottledError
-    if codes & _UNKNOWN or _status_of(cause) >= 500:
-        return UnavailableError
-    return StoreError
-
-
-def _status_of(error: ClientError) -> int:
-    """HTTP status of the answer. PynamoDB's own copy of the error leaves it out, and keeps the original as its cause."""
-    original = error.__cause__ if isinstance(error.__cause__, ClientError) else error
-    return int(original.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+def _is_refusal(cause: BaseException | None) -> bool:
+    return (
+        isinstance(cause, ClientError)
+        and cause.response.get("Error", {}).get("Code") == CONDITION_FAILED_ALONE
+    )
 
 
 __all__ = [

@@ -1,0 +1,74 @@
+"""Starting and stopping executions of the step state machine."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from tidegate.adapters.aws.clients import answered, client, code_of
+from tidegate.adapters.step_input import step_input
+from tidegate.domain.run import execution_name
+from tidegate.ports import Blobs, StepTask
+
+
+class StepFunctionsLauncher:
+    """``tidegate.ports.Launcher`` on Step Functions, which runs a name at most once in 90 days."""
+
+    def __init__(
+        self,
+        state_machine: str,
+        blobs: Blobs,
+        *,
+        task_definition: str = "",
+        step_functions: Any = None,
+    ) -> None:
+        """``state_machine`` is its ARN; ``task_definition`` what steps on ECS run as (family, or ARN)."""
+        self._state_machine = state_machine
+        self._blobs = blobs
+        self._task_definition = task_definition
+        self._step_functions = step_functions
+
+    @property
+    def _client(self) -> Any:
+        return self._step_functions or client("stepfunctions")
+
+    def start(self, task: StepTask) -> None:
+        """One StartExecution. That the execution exists, running or over, is success."""
+        name = execution_name(task.run_id, task.index, task.attempt)
+        document = step_input(task, self._blobs, self._task_definition)
+        with answered(f"Starting execution {name}", mend=self._mend):
+            try:
+                self._client.start_execution(
+                    stateMachineArn=self._state_machine,
+                    name=name,
+                    input=json.dumps(document, separators=(",", ":")),
+                )
+            except ClientError as error:
+                if code_of(error) != "ExecutionAlreadyExists":
+                    raise
+
+    def stop(self, run_id: str, index: int, attempt: int) -> None:
+        """One StopExecution. That there is no such execution, or that it is over, is success."""
+        name = execution_name(run_id, index, attempt)
+        with answered(f"Stopping execution {name}", mend=self._mend):
+            try:
+                self._client.stop_execution(
+                    executionArn=self.execution_arn(name),
+                    error="Canceled",
+                    cause="The run was cancelled.",
+                )
+            except ClientError as error:
+                if code_of(error) != "ExecutionDoesNotExist":
+                    raise
+
+    def execution_arn(self, name: str) -> str:
+        """``arn:...:stateMachine:<machine>`` becomes ``arn:...:execution:<machine>:<name>``."""
+        return f"{self._state_machine.replace(':stateMachine:', ':execution:', 1)}:{name}"
+
+    @property
+    def _mend(self) -> str:
+        return (
+            f"Check that {self._state_machine} exists and that this function's role may start it."
+        )

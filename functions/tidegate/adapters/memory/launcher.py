@@ -1,0 +1,36 @@
+"""A launcher that remembers what it was asked to start."""
+
+from __future__ import annotations
+
+from threading import Lock
+from typing import Any
+
+from tidegate.adapters.memory.blobs import MemoryBlobs
+from tidegate.adapters.step_input import step_input
+from tidegate.domain.run import execution_name
+from tidegate.ports import Blobs, StepTask
+
+
+class MemoryLauncher:
+    """``tidegate.ports.Launcher`` in memory. Nothing runs: a test reads ``started`` and plays the user's code."""
+
+    def __init__(self, blobs: Blobs | None = None, *, task_definition: str = "step") -> None:
+        self._lock = Lock()
+        self._blobs = blobs or MemoryBlobs()
+        self._task_definition = task_definition
+        self.started: dict[str, dict[str, Any]] = {}
+        """Execution name -> input of the step state machine, in the order of the starts."""
+        self.stopped: list[str] = []
+        """Names of the executions that were stopped."""
+
+    def start(self, task: StepTask) -> None:
+        name = execution_name(task.run_id, task.index, task.attempt)
+        document = step_input(task, self._blobs, self._task_definition)
+        with self._lock:
+            self.started.setdefault(name, document)
+
+    def stop(self, run_id: str, index: int, attempt: int) -> None:
+        name = execution_name(run_id, index, attempt)
+        with self._lock:
+            if name in self.started and name not in self.stopped:
+                self.stopped.append(name)

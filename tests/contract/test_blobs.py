@@ -1,0 +1,47 @@
+"""What ``Blobs`` promises, in memory and on S3."""
+
+from __future__ import annotations
+
+import pytest
+
+from tidegate.adapters.aws.blobs import S3Blobs
+from tidegate.adapters.memory.blobs import MemoryBlobs
+from tidegate.errors import DeploymentError
+from tidegate.ports import Blobs
+
+
+@pytest.fixture(params=["memory", "moto"])
+def blobs(request: pytest.FixtureRequest) -> Blobs:
+    if request.param == "memory":
+        return MemoryBlobs()
+    return S3Blobs(request.getfixturevalue("bucket"))
+
+
+def test_a_blob_reads_back_as_it_was(blobs: Blobs) -> None:
+    body = bytes(range(256)) * 1000
+
+    blobs.put("invocations/run-1/0/1.json", body)
+
+    assert blobs.get("invocations/run-1/0/1.json") == body
+
+
+def test_the_last_put_stays(blobs: Blobs) -> None:
+    blobs.put("a/b c+ü", b"1")
+    blobs.put("a/b c+ü", b"")
+
+    assert blobs.get("a/b c+ü") == b""
+
+
+def test_a_blob_that_is_not_there_is_none(blobs: Blobs) -> None:
+    blobs.put("a/b", b"1")
+
+    assert blobs.get("a") is None
+
+
+def test_a_bucket_that_is_not_there_is_named(bucket: str) -> None:
+    elsewhere = S3Blobs("no-such-bucket")
+
+    with pytest.raises(DeploymentError, match="Check that bucket no-such-bucket exists"):
+        elsewhere.put("a", b"1")
+    with pytest.raises(DeploymentError, match="Check that bucket no-such-bucket exists"):
+        elsewhere.get("a")

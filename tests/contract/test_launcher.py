@@ -1,0 +1,167 @@
+"""What ``Launcher`` promises, in memory and on Step Functions; and the input both give the state machine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from tidegate.adapters.aws.clients import client
+from tidegate.adapters.aws.launcher import StepFunctionsLauncher
+from tidegate.adapters.memory.blobs import MemoryBlobs
+from tidegate.adapters.memory.launcher import MemoryLauncher
+from tidegate.domain.task import MAX_INLINE_BYTES
+from tidegate.errors import DeploymentError
+from tidegate.ports import StepTask
+
+
+@dataclass
+class Bench:
+    launcher: Any
+    blobs: MemoryBlobs
+    started: Callable[[], dict[str, dict[str, Any]]]
+    """Execution name -> input."""
+    stopped: Callable[[], set[str]]
+
+
+@pytest.fixture(params=["memory", "moto"])
+def bench(request: pytest.FixtureRequest) -> Bench:
+    blobs = MemoryBlobs()
+    if request.param == "memory":
+        memory = MemoryLauncher(blobs, task_definition="weather-step:3")
+        return Bench(memory, blobs, lambda: memory.started, lambda: set(memory.stopped))
+    machine = request.getfixturevalue("state_machine")
+    step_functions = client("stepfunctions")
+
+    def executions() -> list[dict[str, Any]]:
+        listed = step_functions.list_executions(stateMachineArn=machine)["executions"]
+        return [
+            step_functions.describe_execution(executionArn=one["executionArn"]) for one in listed
+        ]
+
+    return Bench(
+        StepFunctionsLauncher(machine, blobs, task_definition="weather-step:3"),
+        blobs,
+        lambda: {one["name"]: json.loads(one["input"]) for one in executions()},
+        lambda: {one["name"] for one in executions() if one["status"] == "ABORTED"},
+    )
+
+
+def task(**changes: Any) -> StepTask:
+    return StepTask(
+        **{
+            "run_id": "0190-run",
+            "index": 3,
+            "attempt": 2,
+            "function": "weather:7",
+            "compute": {"kind": "lambda"},
+            "timeout_seconds": 900,
+            "invocation": {"kind": "step", "step": "clean"},
+            **changes,
+        }
+    )
+
+
+def test_a_step_on_lambda_carries_its_invocation(bench: Bench) -> None:
+    bench.launcher.start(task())
+
+    assert bench.started() == {
+        "0190-run-3-2": {
+            "run_id": "0190-run",
+            "index": 3,
+            "attempt": 2,
+            "function": "weather:7",
+            "compute": {"kind": "lambda"},
+            "timeout_seconds": 900,
+            "invocation": {"kind": "step", "step": "clean"},
+        }
+    }
+    assert bench.blobs.stored == {}
+
+
+def test_an_invocation_too_large_to_carry_goes_to_the_bucket(bench: Bench) -> None:
+    invocation = {"run_config": "x" * MAX_INLINE_BYTES}
+
+    bench.launcher.start(task(invocation=invocation))
+
+    key = "invocations/0190-run/3/2.json"
+    assert bench.started()["0190-run-3-2"]["invocation"] == {"invocation_key": key}
+    assert json.loads(bench.blobs.stored[key]) == invocation
+
+
+@pytest.mark.parametrize(("spot", "provider"), [(False, "FARGATE"), (True, "FARGATE_SPOT")])
+def test_a_step_on_ecs_reads_its_invocation_from_the_bucket(
+    bench: Bench, spot: bool, provider: str
+) -> None:
+    compute = {"kind": "ecs", "cpu": 4096, "memory": 8192, "spot": spot}
+
+    bench.launcher.start(task(compute=compute))
+
+    key = "invocations/0190-run/3/2.json"
+    document = bench.started()["0190-run-3-2"]
+    assert document["invocation"] == {"invocation_key": key}
+    assert document["ecs"] == {
+        "task_definition": "weather-step:3",
+        "capacity": [{"CapacityProvider": provider, "Weight": 1}],
+        "cpu": "4096",
+        "memory": "8192",
+        "invocation": key,
+    }
+    assert json.loads(bench.blobs.stored[key]) == {"kind": "step", "step": "clean"}
+
+
+def test_starting_an_attempt_twice_is_once(bench: Bench) -> None:
+    bench.launcher.start(task())
+    bench.launcher.start(task())
+    bench.launcher.start(task(timeout_seconds=5))
+
+    assert [one["timeout_seconds"] for one in bench.started().values()] == [900]
+
+
+def test_an_attempt_that_is_over_is_not_started_again(bench: Bench) -> None:
+    bench.launcher.start(task())
+    bench.launcher.stop("0190-run", 3, 2)
+
+    bench.launcher.start(task())
+
+    assert bench.stopped() == {"0190-run-3-2"}
+    assert len(bench.started()) == 1
+
+
+def test_another_attempt_is_another_execution(bench: Bench) -> None:
+    bench.launcher.start(task())
+    bench.launcher.start(task(attempt=3))
+
+    assert set(bench.started()) == {"0190-run-3-2", "0190-run-3-3"}
+
+
+def test_stopping_stops_one_attempt_and_may_be_repeated(bench: Bench) -> None:
+    bench.launcher.start(task())
+    bench.launcher.start(task(attempt=3))
+
+    bench.launcher.stop("0190-run", 3, 3)
+    bench.launcher.stop("0190-run", 3, 3)
+
+    assert bench.stopped() == {"0190-run-3-3"}
+
+
+def test_stopping_what_was_never_started_is_nothing(bench: Bench) -> None:
+    bench.launcher.stop("0190-run", 3, 2)
+
+    assert bench.stopped() == set()
+
+
+def test_of_sixteen_starts_at_once_one_execution_comes(bench: Bench, at_once: Any) -> None:
+    at_once([lambda: bench.launcher.start(task())] * 16)
+
+    assert len(bench.started()) == 1
+
+
+def test_a_state_machine_that_is_not_there_is_named(state_machine: str) -> None:
+    launcher = StepFunctionsLauncher(f"{state_machine}-gone", MemoryBlobs())
+
+    with pytest.raises(DeploymentError, match=f"Check that {state_machine}-gone exists"):
+        launcher.start(task())
