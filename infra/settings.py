@@ -1,0 +1,93 @@
+"""What can be chosen at synth: context keys of ``cdk.json``, or ``-c key=value`` of the CDK's CLI."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+PREFIX = re.compile(r"[a-z][a-z0-9-]{0,22}[a-z0-9]")
+NETWORKS = ("public", "isolated")
+IMAGES = ("stock", "dockerfile")
+RETENTIONS = (7, 14, 30, 60, 90, 180, 365)
+
+
+class SynthError(Exception):
+    """The stack cannot be made; the message is for the person who typed the command."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InfraSettings:
+    prefix: str = "tidegate"
+    """Begins the physical name of everything that has one, so that several deployments fit into an account."""
+    network: str = "public"
+    """``public``: containers have a public address and no way in. ``isolated``: no internet, interface endpoints instead."""
+    image: str = "stock"
+    """``stock``: a public Python image, code fetched from S3 at start. ``dockerfile``: built by ``cdk deploy``, needs Docker."""
+    definitions: str = "definitions"
+    """Module that holds the user's ``Definitions``."""
+    retention_days: int = 30
+    """Of logs, and of what passes between the steps of a run."""
+    user_memory_mb: int = 1769
+    """Of the user-code function; 1,769 MB is one vCPU."""
+
+    @classmethod
+    def read(cls, context: Callable[[str], Any]) -> InfraSettings:
+        """Take what the context says and defaults for the rest.
+
+        Raises:
+            SynthError: a value that does not fit; names the key and what would.
+        """
+        default = cls()
+        prefix = _text(context, "prefix", default.prefix)
+        if not PREFIX.fullmatch(prefix):
+            raise SynthError(
+                f"Context 'prefix' is {prefix!r}: 2 to 24 lower-case letters, digits and hyphens, a letter first."
+            )
+        network = _one_of(context, "network", default.network, NETWORKS)
+        image = _one_of(context, "image", default.image, IMAGES)
+        if network == "isolated" and image == "stock":
+            raise SynthError(
+                "Context network=isolated needs image=dockerfile: without internet, tasks can pull from private ECR only."
+            )
+        retention = _integer(context, "retention_days", default.retention_days)
+        if retention not in RETENTIONS:
+            raise SynthError(
+                f"Context 'retention_days' is {retention}; choose one of {RETENTIONS}."
+            )
+        memory = _integer(context, "user_memory_mb", default.user_memory_mb)
+        if not 256 <= memory <= 10_240:
+            raise SynthError(f"Context 'user_memory_mb' is {memory}; Lambda takes 256 to 10240.")
+        return cls(
+            prefix=prefix,
+            network=network,
+            image=image,
+            definitions=_text(context, "definitions", default.definitions),
+            retention_days=retention,
+            user_memory_mb=memory,
+        )
+
+
+def _text(context: Callable[[str], Any], key: str, default: str) -> str:
+    value = context(key)
+    if value is None:
+        return default
+    if not isinstance(value, str) or not value:
+        raise SynthError(f"Context {key!r} is {value!r}; it must be a text.")
+    return value
+
+
+def _one_of(context: Callable[[str], Any], key: str, default: str, allowed: tuple[str, ...]) -> str:
+    value = _text(context, key, default)
+    if value not in allowed:
+        raise SynthError(f"Context {key!r} is {value!r}; choose one of {', '.join(allowed)}.")
+    return value
+
+
+def _integer(context: Callable[[str], Any], key: str, default: int) -> int:
+    value = context(key)
+    try:
+        return default if value is None else int(value)
+    except (TypeError, ValueError):
+        raise SynthError(f"Context {key!r} is {value!r}; it must be a whole number.") from None
