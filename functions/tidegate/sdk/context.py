@@ -1,0 +1,279 @@
+"""What the body of an op or asset is told about the run it is in, and what it can say back."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from tidegate.errors import InvocationError
+from tidegate.sdk.asset_key import AssetKey
+from tidegate.sdk.event import AssetMaterialization, AssetObservation
+from tidegate.sdk.metadata import MetadataValue, normalize_metadata
+from tidegate.sdk.resource_definition import Resources
+
+if TYPE_CHECKING:
+    from tidegate.domain.partitions import PartitionKeyRange, TimeWindow
+    from tidegate.sdk.asset_key import CoercibleToAssetKey
+    from tidegate.sdk.step import StepInput, StepOutput
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunInfo:
+    """The run a step is part of."""
+
+    run_id: str = ""
+    job_name: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    run_config: Mapping[str, Any] = field(default_factory=dict)
+    asset_selection: frozenset[AssetKey] | None = None
+    """Assets the run was asked for; None means all of the job."""
+
+
+@dataclass(kw_only=True, eq=False)
+class OpExecutionContext:
+    """The context of one attempt of one step. In tests, made with ``build_op_context``."""
+
+    run: RunInfo = field(default_factory=RunInfo)
+    step_key: str = ""
+    retry_number: int = 0
+    """0 in the first attempt."""
+    op_config: Any = None
+    """Config of the op, as it stands in run config."""
+    resources: Any = field(default_factory=lambda: Resources("The step", {}))
+    log: logging.Logger = field(default_factory=lambda: logging.getLogger("tidegate"))
+    run_partition: str | None = None
+    inputs: Sequence[StepInput] = ()
+    outputs: Sequence[StepOutput] = ()
+    """Of this run: without what a subset leaves out."""
+    all_outputs: int = 0
+    """How many outputs there are without a subset."""
+    partitions_def: Any = None
+    upstream_partitions: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Input name -> partition keys of the asset it loads."""
+    made: set[str] = field(default_factory=set)
+    """Outputs that were returned or yielded: too late to say more of them."""
+    said: dict[str, dict[str, MetadataValue]] = field(default_factory=dict)
+    """Output name -> metadata added here."""
+    events: list[AssetMaterialization | AssetObservation] = field(default_factory=list)
+    """Events logged here."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(step_key={self.step_key!r}, run_id={self.run_id!r})"
+
+    @property
+    def run_id(self) -> str:
+        return self.run.run_id
+
+    @property
+    def job_name(self) -> str:
+        return self.run.job_name
+
+    @property
+    def run_tags(self) -> Mapping[str, str]:
+        return self.run.tags
+
+    @property
+    def run_config(self) -> Mapping[str, Any]:
+        return self.run.run_config
+
+    def has_tag(self, key: str) -> bool:
+        return key in self.run.tags
+
+    def get_tag(self, key: str) -> str | None:
+        return self.run.tags.get(key)
+
+    # Partitions
+
+    @property
+    def has_partition_key(self) -> bool:
+        return self.run_partition is not None
+
+    @property
+    def partition_key(self) -> str:
+        """The partition of the run.
+
+        Raises:
+            InvocationError: the run has none.
+        """
+        if self.run_partition is None:
+            raise InvocationError(
+                "The run has no partition.", mend="Ask has_partition_key first, or give one."
+            )
+        return self.run_partition
+
+    @property
+    def partition_keys(self) -> Sequence[str]:
+        return [self.partition_key]
+
+    @property
+    def has_partition_key_range(self) -> bool:
+        return self.has_partition_key
+
+    @property
+    def partition_key_range(self) -> PartitionKeyRange:
+        """From the first to the last partition of the run: here, one."""
+        from tidegate.domain.partitions import PartitionKeyRange
+
+        return PartitionKeyRange(self.partition_key, self.partition_key)
+
+    @property
+    def partition_time_window(self) -> TimeWindow:
+        """Start and end of the partition in time.
+
+        Raises:
+            InvocationError: the step is not partitioned by time.
+        """
+        window = getattr(self.partitions_def, "time_window_for_partition_key", None)
+        if window is None:
+            raise InvocationError(
+                f"Step {self.step_key!r} is not partitioned by time.", mend="Use partition_key."
+            )
+        found: TimeWindow = window(self.partition_key)
+        return found
+
+    # Assets
+
+    @property
+    def has_assets_def(self) -> bool:
+        return any(one.asset_key is not None for one in self.outputs)
+
+    @property
+    def asset_key(self) -> AssetKey:
+        """The asset that the step makes.
+
+        Raises:
+            InvocationError: it makes none, or several.
+        """
+        keys = [one.asset_key for one in self.outputs if one.asset_key is not None]
+        if len(keys) != 1:
+            raise InvocationError(
+                f"Step {self.step_key!r} makes {len(keys) or 'no'} assets.",
+                mend="Use selected_asset_keys or asset_key_for_output(name).",
+            )
+        return keys[0]
+
+    def asset_key_for_output(self, output_name: str = "result") -> AssetKey:
+        key = self._output(output_name).asset_key
+        if key is None:
+            raise InvocationError(f"Output {output_name!r} of {self.step_key!r} is not an asset.")
+        return key
+
+    def asset_key_for_input(self, input_name: str) -> AssetKey:
+        for one in self.inputs:
+            if one.name == input_name and one.asset_key is not None:
+                return one.asset_key
+        raise InvocationError(f"Input {input_name!r} of {self.step_key!r} is not an asset.")
+
+    def asset_partition_key_for_output(self, output_name: str = "result") -> str:
+        self.asset_key_for_output(output_name)
+        return self.partition_key
+
+    def asset_partition_keys_for_output(self, output_name: str = "result") -> Sequence[str]:
+        return [self.asset_partition_key_for_output(output_name)]
+
+    def asset_partition_keys_for_input(self, input_name: str) -> Sequence[str]:
+        key = self.asset_key_for_input(input_name)
+        if input_name not in self.upstream_partitions:
+            raise InvocationError(f"Asset {str(key)!r} has no partitions.")
+        return list(self.upstream_partitions[input_name])
+
+    def asset_partition_key_for_input(self, input_name: str) -> str:
+        keys = self.asset_partition_keys_for_input(input_name)
+        if len(keys) != 1:
+            raise InvocationError(
+                f"Input {input_name!r} of {self.step_key!r} loads {len(keys)} partitions.",
+                mend="Use asset_partition_keys_for_input.",
+            )
+        return keys[0]
+
+    @property
+    def selected_output_names(self) -> frozenset[str]:
+        return frozenset(one.name for one in self.outputs)
+
+    @property
+    def selected_asset_keys(self) -> frozenset[AssetKey]:
+        return frozenset(one.asset_key for one in self.outputs if one.asset_key is not None)
+
+    @property
+    def is_subset(self) -> bool:
+        """Whether the run wants only some of the step's outputs."""
+        return len(self.outputs) < self.all_outputs
+
+    # What the body says back
+
+    def add_output_metadata(
+        self,
+        metadata: Mapping[str, Any],
+        output_name: str | None = None,
+        mapping_key: str | None = None,
+    ) -> None:
+        """Say something of an output, before it is returned or yielded.
+
+        Raises:
+            InvocationError: the step has no such output, or several and none is named, or it was yielded before.
+        """
+        if mapping_key is not None:
+            raise InvocationError(
+                "A step has no mapped outputs here.", mend="Leave mapping_key out."
+            )
+        if output_name is None:
+            if len(self.outputs) > 1:
+                names = ", ".join(one.name for one in self.outputs)
+                raise InvocationError(
+                    f"Step {self.step_key!r} has several outputs.",
+                    mend=f"Give output_name, one of: {names}.",
+                )
+            output_name = self.outputs[0].name if self.outputs else "result"
+        elif self.outputs:
+            self._output(output_name)
+        if output_name in self.made:
+            raise InvocationError(
+                f"Output {output_name!r} of {self.step_key!r} has been yielded.",
+                mend="Add its metadata before.",
+            )
+        self.said.setdefault(output_name, {}).update(normalize_metadata(metadata))
+
+    def add_asset_metadata(
+        self, metadata: Mapping[str, Any], asset_key: CoercibleToAssetKey | None = None
+    ) -> None:
+        """The same, by asset key; without one, of the only asset."""
+        key = self.asset_key if asset_key is None else AssetKey.from_coercible(asset_key)
+        for one in self.outputs:
+            if one.asset_key == key:
+                return self.add_output_metadata(metadata, one.name)
+        raise InvocationError(f"Step {self.step_key!r} does not make the asset {str(key)!r}.")
+
+    def get_output_metadata(
+        self, output_name: str, mapping_key: str | None = None
+    ) -> Mapping[str, Any]:
+        """Metadata added so far, as plain values."""
+        return {name: one.value for name, one in self.said.get(output_name, {}).items()}
+
+    def log_event(self, event: AssetMaterialization | AssetObservation) -> None:
+        """Report a materialization or an observation without yielding it."""
+        if not isinstance(event, (AssetMaterialization, AssetObservation)):
+            raise InvocationError(
+                f"log_event was given a {type(event).__name__}.",
+                mend="Give an AssetMaterialization or an AssetObservation.",
+            )
+        self.events.append(event)
+
+    def _output(self, name: str) -> StepOutput:
+        for one in self.outputs:
+            if one.name == name:
+                return one
+        names = ", ".join(one.name for one in self.outputs)
+        raise InvocationError(
+            f"Step {self.step_key!r} has no output {name!r} in this run.",
+            mend=f"Outputs: {names or 'none'}.",
+        )
+
+
+class AssetExecutionContext(OpExecutionContext):
+    """The context of a step that makes assets. In tests, made with ``build_asset_context``."""
+
+    @property
+    def asset_partition_key(self) -> str:
+        return self.partition_key
