@@ -51,7 +51,7 @@ def text_of(error: BaseException) -> str:
     """``str(error)``, of whatever an exception's own ``__str__`` does."""
     try:
         return printable(str(error))
-    except Exception as second:
+    except Exception as second:  # noqa: BLE001 - code of the exception's own class
         return f"(its text cannot be shown: {type(second).__name__})"
 
 
@@ -67,7 +67,7 @@ def user_stack(error: BaseException) -> str:
         if not _keep_user_frames(shown):
             return ""
         return printable("".join(shown.format()))
-    except Exception as second:
+    except Exception as second:  # noqa: BLE001 - code of the exception's own class
         return f"(the stack trace cannot be shown: {type(second).__name__})"
 
 

@@ -34,7 +34,7 @@ class LogCapture(logging.Handler):
 
     def logger(self, step: str) -> logging.Logger:
         """A logger for one attempt. It is known to nobody else, so attempts side by side do not mix."""
-        made = logging.Logger(f"tidegate.step.{step}", logging.DEBUG)
+        made = logging.Logger(f"tidegate.step.{step}", logging.DEBUG)  # noqa: LOG001 - not registered, on purpose
         made.parent = logging.getLogger("tidegate")
         made.addHandler(self)
         return made
@@ -43,7 +43,7 @@ class LogCapture(logging.Handler):
         """A line that cannot be formatted is kept as it was written; logging never fails a step."""
         try:
             message = self.format(record)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - what is logged may be anything
             message = f"{record.msg!s} (not formatted: {type(error).__name__}: {error})"
         self.add(record.levelname, message)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import collections.abc
 import numbers
 import types
 import typing
@@ -72,13 +71,11 @@ def _members_fit(value: Any, origin: Any, arguments: tuple[Any, ...]) -> bool:
         if len(arguments) == 2 and arguments[1] is ...:
             return all(fits(one, arguments[0]) for one in islice(value, _LOOKED_AT))
         return len(value) == len(arguments) and all(map(fits, value, arguments))
-    if not isinstance(origin, type) or not isinstance(value, (list, set, frozenset, dict)):
-        return True
-    if issubclass(origin, collections.abc.Mapping) and len(arguments) == 2:
+    if isinstance(value, dict) and len(arguments) == 2:
         key, member = arguments
         return all(
             fits(name, key) and fits(one, member) for name, one in islice(value.items(), _LOOKED_AT)
         )
-    if len(arguments) == 1:
+    if isinstance(value, (list, set, frozenset)) and len(arguments) == 1:
         return all(fits(one, arguments[0]) for one in islice(value, _LOOKED_AT))
     return True
