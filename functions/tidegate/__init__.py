@@ -1,0 +1,202 @@
+"""Tidegate: a serverless data orchestrator. Everything that pipelines need is imported from here.
+
+Names are imported from their modules when they are first asked for, so that ``import tidegate`` costs next to nothing
+(PEP 562).
+"""
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tidegate.domain.run import RunStatus
+    from tidegate.errors import (
+        ConfigError,
+        DefinitionError,
+        InvocationError,
+        TidegateError,
+    )
+    from tidegate.execution.in_process import materialize, materialize_to_memory
+    from tidegate.execution.io_filesystem import FilesystemIOManager
+    from tidegate.execution.io_memory import InMemoryIOManager
+    from tidegate.execution.io_s3 import S3IOManager
+    from tidegate.sdk.asset import asset
+    from tidegate.sdk.asset_key import AssetKey
+    from tidegate.sdk.asset_spec import AssetDep, AssetIn, AssetOut, AssetSpec, SourceAsset
+    from tidegate.sdk.assets_definition import AssetsDefinition
+    from tidegate.sdk.compute import Ecs
+    from tidegate.sdk.config import Config, PermissiveConfig
+    from tidegate.sdk.configurable_io import ConfigurableIOManager
+    from tidegate.sdk.context import (
+        AssetExecutionContext,
+        OpExecutionContext,
+        build_asset_context,
+        build_op_context,
+        get_logger,
+    )
+    from tidegate.sdk.definitions import Definitions
+    from tidegate.sdk.env_var import EnvVar
+    from tidegate.sdk.event import (
+        AssetMaterialization,
+        AssetObservation,
+        DataVersion,
+        Failure,
+        MaterializeResult,
+        Output,
+        RetryRequested,
+    )
+    from tidegate.sdk.graph import GraphDefinition, GraphIn, GraphOut, graph, job
+    from tidegate.sdk.io import (
+        InputContext,
+        IOManager,
+        IOManagerDefinition,
+        OutputContext,
+        build_input_context,
+        build_output_context,
+        io_manager,
+    )
+    from tidegate.sdk.job import JobDefinition, define_asset_job
+    from tidegate.sdk.loading import (
+        load_assets_from_current_module,
+        load_assets_from_modules,
+        load_assets_from_package_module,
+        load_assets_from_package_name,
+    )
+    from tidegate.sdk.metadata import MetadataValue
+    from tidegate.sdk.multi_asset import multi_asset
+    from tidegate.sdk.op import In, Nothing, OpDefinition, Out, op
+    from tidegate.sdk.partitions import (
+        DailyPartitionsDefinition,
+        HourlyPartitionsDefinition,
+        MonthlyPartitionsDefinition,
+        PartitionKeyRange,
+        PartitionsDefinition,
+        StaticPartitionsDefinition,
+        TimeWindow,
+        TimeWindowPartitionsDefinition,
+        WeeklyPartitionsDefinition,
+    )
+    from tidegate.sdk.resource import (
+        ConfigurableResource,
+        InitResourceContext,
+        ResourceDefinition,
+        ResourceDependency,
+        ResourceParam,
+        build_init_resource_context,
+        resource,
+    )
+    from tidegate.sdk.retry import Backoff, Jitter, RetryPolicy
+    from tidegate.sdk.run_config import RunConfig
+    from tidegate.sdk.selection import AssetSelection
+    from tidegate.sdk.table import (
+        TableColumn,
+        TableColumnConstraints,
+        TableColumnDep,
+        TableColumnLineage,
+        TableConstraints,
+        TableRecord,
+        TableSchema,
+    )
+
+__version__ = "0.1.0"
+
+_MODULES = {
+    "domain.run": ("RunStatus",),
+    "errors": ("ConfigError", "DefinitionError", "InvocationError", "TidegateError"),
+    "execution.in_process": ("materialize", "materialize_to_memory"),
+    "execution.io_filesystem": ("FilesystemIOManager",),
+    "execution.io_memory": ("InMemoryIOManager",),
+    "execution.io_s3": ("S3IOManager",),
+    "sdk.asset": ("asset",),
+    "sdk.asset_key": ("AssetKey",),
+    "sdk.asset_spec": ("AssetDep", "AssetIn", "AssetOut", "AssetSpec", "SourceAsset"),
+    "sdk.assets_definition": ("AssetsDefinition",),
+    "sdk.compute": ("Ecs",),
+    "sdk.config": ("Config", "PermissiveConfig"),
+    "sdk.configurable_io": ("ConfigurableIOManager",),
+    "sdk.context": (
+        "AssetExecutionContext",
+        "OpExecutionContext",
+        "build_asset_context",
+        "build_op_context",
+        "get_logger",
+    ),
+    "sdk.definitions": ("Definitions",),
+    "sdk.env_var": ("EnvVar",),
+    "sdk.event": (
+        "AssetMaterialization",
+        "AssetObservation",
+        "DataVersion",
+        "Failure",
+        "MaterializeResult",
+        "Output",
+        "RetryRequested",
+    ),
+    "sdk.graph": ("GraphDefinition", "GraphIn", "GraphOut", "graph", "job"),
+    "sdk.io": (
+        "IOManager",
+        "IOManagerDefinition",
+        "InputContext",
+        "OutputContext",
+        "build_input_context",
+        "build_output_context",
+        "io_manager",
+    ),
+    "sdk.job": ("JobDefinition", "define_asset_job"),
+    "sdk.loading": (
+        "load_assets_from_current_module",
+        "load_assets_from_modules",
+        "load_assets_from_package_module",
+        "load_assets_from_package_name",
+    ),
+    "sdk.metadata": ("MetadataValue",),
+    "sdk.multi_asset": ("multi_asset",),
+    "sdk.op": ("In", "Nothing", "OpDefinition", "Out", "op"),
+    "sdk.partitions": (
+        "DailyPartitionsDefinition",
+        "HourlyPartitionsDefinition",
+        "MonthlyPartitionsDefinition",
+        "PartitionKeyRange",
+        "PartitionsDefinition",
+        "StaticPartitionsDefinition",
+        "TimeWindow",
+        "TimeWindowPartitionsDefinition",
+        "WeeklyPartitionsDefinition",
+    ),
+    "sdk.resource": (
+        "ConfigurableResource",
+        "InitResourceContext",
+        "ResourceDefinition",
+        "ResourceDependency",
+        "ResourceParam",
+        "build_init_resource_context",
+        "resource",
+    ),
+    "sdk.retry": ("Backoff", "Jitter", "RetryPolicy"),
+    "sdk.run_config": ("RunConfig",),
+    "sdk.selection": ("AssetSelection",),
+    "sdk.table": (
+        "TableColumn",
+        "TableColumnConstraints",
+        "TableColumnDep",
+        "TableColumnLineage",
+        "TableConstraints",
+        "TableRecord",
+        "TableSchema",
+    ),
+}
+_HOME = {name: module for module, names in _MODULES.items() for name in names}
+
+__all__ = sorted(_HOME)  # noqa: PLE0605  (a test holds it equal to what type checkers see above)
+
+
+def __getattr__(name: str) -> object:
+    module = _HOME.get(name)
+    if module is None:
+        raise AttributeError(f"module 'tidegate' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(f"tidegate.{module}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -1,0 +1,209 @@
+"""All assets of ``Definitions`` put together: unique keys, upstream assets found, no cycles, steps in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tidegate.domain.asset_graph import in_order
+from tidegate.errors import DefinitionError
+from tidegate.sdk.asset_key import AssetKey
+from tidegate.sdk.asset_spec import AssetSpec, SourceAsset
+from tidegate.sdk.assets_definition import AssetInput, AssetsDefinition, Upstream
+from tidegate.sdk.declaration import at, suggestion
+from tidegate.sdk.op import OpDefinition
+from tidegate.sdk.step import StepDefinition, StepOutput
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssetLayout:
+    made: tuple[AssetsDefinition, ...]
+    """Upstream before downstream."""
+    external: tuple[AssetSpec, ...]
+    steps: tuple[StepDefinition, ...]
+    """Of ``made``, in the same order."""
+
+
+def lay_out(assets: Iterable[Any]) -> AssetLayout:
+    """Put assets together.
+
+    Raises:
+        DefinitionError: two assets of one key, an upstream asset that is not defined, a cycle.
+    """
+    made: dict[int, AssetsDefinition] = {}
+    external: dict[int, AssetSpec | SourceAsset] = {}
+    for one in assets:
+        if isinstance(one, AssetsDefinition):
+            made[id(one)] = one
+        elif isinstance(one, (AssetSpec, SourceAsset)):
+            external[id(one)] = one
+        else:
+            raise DefinitionError(f"Definitions has {_shown(one)} among its assets.", mend=_mend(one))
+    upstream = _by_key(made.values(), external.values())
+    finder = _Finder(upstream, made.values())
+    connected = [finder.connect(one) for one in made.values()]
+    ordered = _ordered(connected, upstream)
+    specs = [one.to_spec() if isinstance(one, SourceAsset) else one for one in external.values()]
+    for spec in specs:
+        for key in spec.deps:
+            if key not in upstream:
+                _refuse_unknown(f"Asset {str(spec.key)!r}{at(spec.source)}", key, "deps", upstream)
+    return AssetLayout(
+        made=tuple(ordered),
+        external=tuple(specs),
+        steps=tuple(one.step(upstream) for one in ordered),
+    )
+
+
+def _by_key(
+    made: Iterable[AssetsDefinition], external: Iterable[AssetSpec | SourceAsset]
+) -> dict[AssetKey, Upstream]:
+    """What those downstream see of each asset; refuses two of one key, and two steps of one name."""
+    found: dict[AssetKey, Upstream] = {}
+    sources: dict[AssetKey, str] = {}
+    names: dict[str, AssetsDefinition] = {}
+
+    def add(key: AssetKey, source: str, upstream: Upstream) -> None:
+        if key in found:
+            raise DefinitionError(
+                f"Asset {str(key)!r}{at(source)} is defined twice{at(sources[key])}.",
+                mend="Give one of them another name or key_prefix, or remove it.",
+            )
+        found[key], sources[key] = upstream, source
+
+    for one in made:
+        for spec, output in zip(one.specs, one.outputs, strict=True):
+            add(
+                spec.key,
+                one.source,
+                Upstream(output=output, step=one.name, partitions_def=spec.partitions_def),
+            )
+        other = names.setdefault(one.name, one)
+        if other is not one:
+            raise DefinitionError(
+                f"{one.label} and {other.label} have the same step name {one.name!r}.",
+                mend="Rename one of them.",
+            )
+    for spec in external:
+        manager = spec.io_manager_key if isinstance(spec, SourceAsset) else "io_manager"
+        output = StepOutput(
+            name="result",
+            asset_key=spec.key,
+            io_manager_key=manager,
+            annotation=Any,
+            metadata=spec.metadata,
+        )
+        add(spec.key, spec.source, Upstream(output=output, partitions_def=spec.partitions_def))
+    return found
+
+
+class _Finder:
+    """Finds upstream assets that are named without their prefix."""
+
+    def __init__(
+        self, known: Mapping[AssetKey, Upstream], made: Iterable[AssetsDefinition]
+    ) -> None:
+        self.known = known
+        self._by_group: dict[tuple[str, str], list[AssetKey]] = {}
+        for one in made:
+            for spec in one.specs:
+                self._by_group.setdefault((spec.group, spec.key.name), []).append(spec.key)
+
+    def connect(self, one: AssetsDefinition) -> AssetsDefinition:
+        """The definition with the keys of the upstream assets it means."""
+        own = set(one.keys)
+        renames = {
+            given.key: self._find(one, given)
+            for given in one.inputs
+            if given.key not in self.known or given.key in own
+        }
+        for key, found in renames.items():
+            if key in own and found == key:
+                raise DefinitionError(
+                    f"{one.label} depends on itself.",
+                    mend="Read another asset, or declare what it starts from as an AssetSpec.",
+                )
+        if not renames:
+            return one
+        specs = tuple(
+            spec.replace_attributes(
+                deps=tuple(dict.fromkeys(renames.get(key, key) for key in spec.deps))
+            )
+            for spec in one.specs
+        )
+        inputs = tuple(replace(given, key=renames.get(given.key, given.key)) for given in one.inputs)
+        return replace(one, specs=specs, inputs=inputs)
+
+    def _find(self, one: AssetsDefinition, given: AssetInput) -> AssetKey:
+        """An asset of the same prefix or, if there is just one, of the same group, by its last part."""
+        if given.key in self.known:
+            return given.key
+        if len(given.key.path) == 1:
+            for spec in one.specs:
+                sibling = AssetKey([*spec.key.path[:-1], given.key.name])
+                if sibling in self.known:
+                    return sibling
+            for spec in one.specs:
+                namesakes = self._by_group.get((spec.group, given.key.name), [])
+                if len(namesakes) == 1:
+                    return namesakes[0]
+        how = f"argument {given.name!r}" if given.loads else "deps"
+        return _refuse_unknown(one.label, given.key, how, self.known, given.hint)
+
+
+def _refuse_unknown(
+    label: str, key: AssetKey, how: str, known: Mapping[AssetKey, Upstream], hint: str = ""
+) -> AssetKey:
+    names = [str(one) for one in known]
+    guess = suggestion(str(key), names) or next(
+        (f"Did you mean {name!r}? " for name in names if name.rpartition("/")[2] == key.name), ""
+    )
+    raise DefinitionError(
+        f"{label} has the upstream asset {str(key)!r} ({how}), which is not defined.",
+        mend=f"{guess}{hint}Add it to the assets of Definitions; declare it with AssetSpec({str(key)!r}) "
+        "when it is made elsewhere.",
+    )
+
+
+def _ordered(
+    made: list[AssetsDefinition], upstream: Mapping[AssetKey, Upstream]
+) -> list[AssetsDefinition]:
+    deps = {key: spec.deps for one in made for key, spec in zip(one.keys, one.specs, strict=True)}
+    _, cycle = in_order(deps, lambda key: deps[key])
+    if cycle:
+        raise DefinitionError(
+            f"Assets depend on each other in a circle: {' -> '.join(map(str, cycle))}"
+            f"{_places(cycle, made)}.",
+            mend="Take one of these dependencies away.",
+        )
+    by_name = {one.name: one for one in made}
+    ordered, circle = in_order(
+        by_name,
+        lambda name: [step for one in by_name[name].inputs if (step := upstream[one.key].step)],
+    )
+    if circle:
+        raise DefinitionError(
+            f"Steps need each other's assets in a circle: {' -> '.join(circle)}"
+            f"{at(by_name[circle[0]].source)}.",
+            mend="Split the multi-asset, so that each step needs only steps before it.",
+        )
+    return [by_name[name] for name in ordered]
+
+
+def _places(cycle: list[AssetKey], made: list[AssetsDefinition]) -> str:
+    return next((at(one.source) for one in made if cycle[0] in one.keys), "")
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, OpDefinition):
+        return f"op {value.name!r}"
+    return f"function {value.__name__!r}" if hasattr(value, "__code__") else repr(value)
+
+
+def _mend(value: Any) -> str:
+    if isinstance(value, OpDefinition):
+        return "Call ops in a @job, and list the job in jobs=."
+    if isinstance(value, (list, tuple)):
+        return "Unpack lists: assets=[*these, *those]."
+    return "List what @asset or multi_asset answered, AssetSpec or SourceAsset."
