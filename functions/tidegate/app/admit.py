@@ -13,9 +13,9 @@ from tidegate.ports import Event
 
 
 def admit(services: Services, run_id: str) -> None:
-    """Put the run's claim, once; launch whatever that grants. A run that is past its queue is left alone."""
+    """Put the run's claim, once; launch whatever that grants. Repeated, it goes on where it stopped."""
     run = services.store.runs.get(run_id)
-    if run is None or run.status not in (RunStatus.QUEUED, RunStatus.STARTING):
+    if run is None or run.status.is_finished or run.status is RunStatus.CANCELING:
         return
     services.store.events.append(
         run_id, "enqueued", [Event(run_id=run_id, at=run.created_at, kind=EventKind.RUN_ENQUEUED)]

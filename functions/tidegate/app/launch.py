@@ -60,29 +60,40 @@ def launch(services: Services, claims: Iterable[Claim]) -> None:
 
 def _start_run(services: Services, claim: Claim) -> list[Claim]:
     run_id = claim.launch["run_id"]
-    now = services.clock.now()
     runs = services.store.runs
-    run = runs.move(run_id, leaves=RUN_LEAVES[RunStatus.STARTING], to=RunStatus.STARTING, at=now)
-    if run is None:
-        run = runs.get(run_id)
-        if run is None or run.status not in _LIVE:
-            # Cancelled while it was being granted, or long finished: give the slots on.
-            return list(services.admission.release(claim.claim_id))
-        if run.status is RunStatus.STARTED:
-            return []
-    try:
-        plan = services.manifests.get(run.manifest).plan(run.job, run.assets)
-    except (DeploymentError, NotFoundError) as error:
-        return finish(services, run, RunStatus.FAILURE, reason=str(error))
+    run = runs.move(
+        run_id,
+        leaves=RUN_LEAVES[RunStatus.STARTING],
+        to=RunStatus.STARTING,
+        at=services.clock.now(),
+    ) or runs.get(run_id)
+    if run is None or run.status not in _LIVE:
+        # Cancelled while it was being granted, or long finished: give the slots on.
+        return list(services.admission.release(claim.claim_id))
     granted: list[Claim] = []
-    for index in plan.roots:
-        granted += begin_step(services, run, plan, index, Gathered())
-    started = runs.move(run_id, leaves=RUN_LEAVES[RunStatus.STARTED], to=RunStatus.STARTED, at=now)
-    services.store.events.append(
-        run_id, "start", [Event(run_id=run_id, at=now, kind=EventKind.RUN_START)]
-    )
-    _publish(services, started or run, RunStatus.STARTED)
+    if run.status is RunStatus.STARTING:
+        try:
+            plan = services.manifests.get(run.manifest).plan(run.job, run.assets)
+        except (DeploymentError, NotFoundError) as error:
+            return finish(services, run, RunStatus.FAILURE, reason=str(error))
+        for index in plan.roots:
+            granted += begin_step(services, run, plan, index, Gathered())
+    _started(services, run)
     return granted
+
+
+def _started(services: Services, run: Run) -> None:
+    """All first steps are under way. A repeat finds the run STARTED and only says so again."""
+    run_id, now = run.run_id, services.clock.now()
+    started = services.store.runs.move(
+        run_id, leaves=RUN_LEAVES[RunStatus.STARTED], to=RunStatus.STARTED, at=now
+    )
+    run = started or services.store.runs.get(run_id) or run
+    at = run.started_at or now
+    services.store.events.append(
+        run_id, "start", [Event(run_id=run_id, at=at, kind=EventKind.RUN_START)]
+    )
+    _publish(services, run, RunStatus.STARTED)
 
 
 def begin_step(

@@ -1,0 +1,212 @@
+"""The use cases on memory: a world whose user code is played by the test."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from tidegate.adapters.ids import TimeOrderedIds
+from tidegate.adapters.memory.blobs import MemoryBlobs
+from tidegate.adapters.memory.bus import MemoryBus
+from tidegate.adapters.memory.clock import ManualClock
+from tidegate.adapters.memory.launcher import MemoryLauncher
+from tidegate.adapters.memory.store import MemoryStore
+from tidegate.app.admission import Admission
+from tidegate.app.admit import admit
+from tidegate.app.complete import complete
+from tidegate.app.services import Manifests, Services
+from tidegate.app.submit import RunRequest, submit
+from tidegate.domain.settings import Settings
+from tidegate.domain.task import Report, StepFailure
+from tidegate.manifest.document import JobDoc, Manifest, StepDoc
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def job_doc(name: str, steps: list[StepDoc]) -> JobDoc:
+    return {
+        "name": name,
+        "description": "",
+        "steps": steps,
+        "assets": None,
+        "tags": {},
+        "run_config": None,
+        "partitions": None,
+        "max_concurrent": None,
+    }
+
+
+def manifest_of(**jobs: list[StepDoc]) -> Manifest:
+    return Manifest(
+        {
+            "version": 1,
+            "location": "definitions",
+            "code_version": "1",
+            "tidegate": "0",
+            "steps": {},
+            "assets": {},
+            "jobs": {name: job_doc(name, steps) for name, steps in jobs.items()},
+            "resources": {},
+        }
+    )
+
+
+class Crash(BaseException):
+    """The function died."""
+
+
+@dataclass
+class Trouble:
+    """Strikes at one call among all calls to ports: before it is done, or after."""
+
+    at: int = -1
+    after: bool = False
+    calls: int = 0
+
+    def around(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            number, self.calls = self.calls, self.calls + 1
+            if number == self.at and not self.after:
+                raise Crash
+            answer = call(*args, **kwargs)
+            if number == self.at:
+                raise Crash
+            return answer
+
+        return wrapped
+
+
+class Shaky:
+    """A port every call of which may be struck."""
+
+    def __init__(self, port: Any, trouble: Trouble) -> None:
+        self._port, self._trouble = port, trouble
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._port, name)
+        return self._trouble.around(found) if callable(found) else found
+
+
+class WakeUps:
+    """The queue function's events, to be delivered by the world."""
+
+    def __init__(self) -> None:
+        self.waiting: list[str] = []
+
+    def enqueue(self, run_id: str) -> None:
+        self.waiting.append(run_id)
+
+
+class World:
+    """A control plane on memory. ``settle`` plays Lambda, Step Functions and the user's code."""
+
+    def __init__(self, manifest: Manifest, settings: Settings) -> None:
+        self.trouble = Trouble()
+        self.clock = ManualClock(START)
+        self.store = MemoryStore(clock=self.clock)
+        self.launcher = MemoryLauncher()
+        self.wake_ups = WakeUps()
+        self.bus = MemoryBus()
+        self.failing: set[str] = set()
+        self.ran: list[str] = []
+        self._completed: set[str] = set()
+        shaky_store = _ShakyStore(self.store, self.trouble)
+        blobs = MemoryBlobs()
+        self.services = Services(
+            store=shaky_store,  # type: ignore[arg-type]
+            admission=Admission(shaky_store.admission, self.clock, pause=lambda _: None),
+            blobs=blobs,
+            launcher=Shaky(self.launcher, self.trouble),  # type: ignore[arg-type]
+            queue=Shaky(self.wake_ups, self.trouble),  # type: ignore[arg-type]
+            bus=Shaky(self.bus, self.trouble),  # type: ignore[arg-type]
+            clock=self.clock,
+            ids=TimeOrderedIds(random.Random(0).randbytes),
+            settings=settings,
+            manifests=Manifests(manifest, blobs),
+        )
+
+    def submit(self, job: str, **fields: Any) -> str:
+        return self.again(lambda: submit(self.services, RunRequest(job=job, **fields))).run_id
+
+    def again(self, call: Callable[[], Any]) -> Any:
+        """What Lambda, Step Functions or a patient caller does when the function dies: call it again."""
+        while True:
+            try:
+                return call()
+            except Crash:
+                continue
+
+    def settle(self) -> None:
+        while True:
+            if self.wake_ups.waiting:
+                run_id = self.wake_ups.waiting.pop(0)
+                self.again(lambda one=run_id: admit(self.services, one))
+                continue
+            todo = [name for name in self.launcher.started if name not in self._completed]
+            if not todo:
+                return
+            self.play(todo[0])
+
+    def settle_wake_ups(self) -> None:
+        """Deliver the queue function's events; executions stay where they are."""
+        while self.wake_ups.waiting:
+            run_id = self.wake_ups.waiting.pop(0)
+            self.again(lambda one=run_id: admit(self.services, one))
+
+    def play(self, name: str) -> None:
+        """Run one execution of the step state machine to its end."""
+        self._completed.add(name)
+        outcome = self.outcome_of(name)
+        self.again(lambda: complete(self.services, outcome))
+
+    def outcome_of(self, name: str) -> Mapping[str, Any]:
+        state = self.launcher.started[name]
+        step = state["invocation"]["step"]
+        self.ran.append(step)
+        self.clock.advance(timedelta(seconds=1))
+        failed = step in self.failing
+        report = Report(
+            run_id=state["run_id"],
+            index=state["index"],
+            attempt=state["attempt"],
+            started_at=self.clock.now() - timedelta(seconds=1),
+            finished_at=self.clock.now(),
+            produced=() if failed else ("result",),
+            failure=StepFailure(error="ValueError", message="no") if failed else None,
+        )
+        return {**state, "result": {"report": json.loads(json.dumps(report.to_json()))}}
+
+    def statuses(self, run_id: str) -> dict[str, str]:
+        run = self.store.runs.get(run_id)
+        assert run is not None
+        plan = self.services.manifests.get(run.manifest).plan(run.job)
+        rows = {row.index: row.status.value for row in self.store.runs.steps(run_id)}
+        return {step.key: rows.get(step.index, "PENDING") for step in plan.steps}
+
+    def status(self, run_id: str) -> str:
+        run = self.store.runs.get(run_id)
+        assert run is not None
+        return run.status.value
+
+
+class _ShakyStore:
+    def __init__(self, store: MemoryStore, trouble: Trouble) -> None:
+        self.runs = Shaky(store.runs, trouble)
+        self.admission = Shaky(store.admission, trouble)
+        self.events = Shaky(store.events, trouble)
+        self.assets = Shaky(store.assets, trouble)
+
+
+@pytest.fixture
+def world() -> Iterator[Callable[..., World]]:
+    def make(settings: Settings | None = None, **jobs: list[StepDoc]) -> World:
+        return World(manifest_of(**jobs), settings or Settings())
+
+    yield make
+
+
