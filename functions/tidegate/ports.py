@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
 
+from tidegate.domain.claim import Claim, Limit, Line, Queue, Refusal, Standing
 from tidegate.domain.plan import Arrival, Gathered
 from tidegate.domain.run import Run, RunStatus, StepRow, StepStatus
 
@@ -94,7 +95,85 @@ class RunStore(Protocol):
 
 
 class AdmissionStore(Protocol):
-    """Table ``admission``: limits, holds, waits and claims. See ``app/admission.py`` for the protocol they serve."""
+    """Table ``admission``: limits, holds, waits and claims. See ``app/admission.py`` for the protocol they serve.
+
+    All reads are strongly consistent but ``limits`` and ``unlaunched``. A write that answers a ``Refusal`` wrote nothing.
+    """
+
+    def claim(self, claim_id: str) -> Claim | None: ...
+
+    def claims(self, claim_ids: Sequence[str]) -> list[Claim]:
+        """Those that exist, in no order."""
+
+    def line(self, key: str, count: int) -> Line:
+        """A limit and the first ``count`` in its line, as of one moment."""
+
+    def queue(self, queue: str, count: int) -> Queue:
+        """Where a queue of several limits stands, and its first ``count`` claims, as of one moment."""
+
+    def admit(self, claim: Claim) -> Refusal | None:
+        """Write a new claim as HELD with all its units; limits without a row are created.
+
+        A limit lets it in if it has room, and no gate before the claim's order key.
+        """
+
+    def park(self, claim: Claim) -> bool:
+        """Write a new claim as WAITING, in its queue. False: the claim exists."""
+
+    def grant(
+        self, claim: Claim, *, served: str, gate: str | None, by: str | None = None
+    ) -> Refusal | None:
+        """WAITING -> HELD, out of its queue, with all its units. ``claim`` is as it shall be.
+
+        It is the first in line of ``served``, whose gate does not apply to it and becomes ``gate``. ``by`` is the claim
+        whose call this is; it records the grant.
+        """
+
+    def release(
+        self, claim: Claim, *, to: Claim | None, gates: Mapping[str, str | None], expires_at: datetime
+    ) -> Refusal | None:
+        """HELD -> DONE; its units are free, or, in the same moment, those of the waiting claim ``to``.
+
+        The count of a limit of which both want the same is not touched. A limit that has more free afterwards gets
+        its gate of ``gates``. What ``to`` wants beyond what ``claim`` gives is granted as ``grant`` does.
+        """
+
+    def withdraw(self, claim: Claim, *, expires_at: datetime) -> bool:
+        """WAITING -> DONE, out of its queue. False: it does not wait."""
+
+    def launched(self, claim_id: str) -> None:
+        """Record that the claim has been launched."""
+
+    def stand(
+        self, was: Standing | None, now: Standing | None, *, refused: Claim | None = None
+    ) -> bool:
+        """Put a queue in a line, move it, or take it away (``now`` None). False: it does not stand as in ``was`` any more.
+
+        With ``refused``, only if the limit where it shall stand would refuse that claim at this moment.
+        """
+
+    def set_limit(
+        self, key: str, capacity: int, *, source: str, gate: str | None, only_new: bool = False
+    ) -> Limit:
+        """Create the limit, or change its capacity (not with ``only_new``); answers it as it is then."""
+
+    def set_gate(self, key: str, was: str | None, now: str | None) -> bool:
+        """Change the gate of a limit. False: it is not ``was`` any more."""
+
+    def drop_limit(self, key: str) -> bool:
+        """Forget a limit. False: something holds it."""
+
+    def limits(self) -> list[Limit]:
+        """All limits but those of single runs (``run/...``), by key. One read per 100 limits, by an index of their keys."""
+
+    def holders(self, key: str, count: int) -> list[str]:
+        """Claims that hold units of a limit, at most ``count``."""
+
+    def ahead(self, key: str, order_key: str, at_most: int) -> int:
+        """How many entries of a limit's line, or claims of a queue, come before the key; counted up to ``at_most``."""
+
+    def unlaunched(self, before: datetime, count: int) -> list[Claim]:
+        """HELD claims granted before that moment and not launched, from a sparse index."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

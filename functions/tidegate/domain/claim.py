@@ -1,12 +1,24 @@
-"""Claims, limits and waits: the values of admission. Every limit is the same thing: a claim wants units of a set of
-limits, all or nothing."""
+"""Claims, limits and waits: the values of admission.
+
+Every limit is the same thing: a claim wants units of a set of limits, all or nothing. A claim that was refused waits in
+one *queue*: that of the limit, if it wants one limit only, else that of all claims which want the same limits. A queue of
+the second kind *stands* in the line of one limit, the one that refuses its first claim, so however many claims
+want the same things, they are one entry in that line.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import hashlib
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
+
+from tidegate.errors import InvocationError
+
+UNLIMITED = -1
+ENDLESS = 10**12
+"""Units an unlimited limit has room for. It still counts what is in use, so that a capacity set later is exact."""
 
 
 class ClaimState(StrEnum):
@@ -22,7 +34,8 @@ class Want:
     limit: str
     units: int = 1
     capacity: int | None = None
-    """None: the limit must exist; a limit that does not exist is no limit."""
+    """None: a limit that nobody has set refuses nobody. It counts all the same (capacity -1, source ``unset``), so that
+    one set while claims hold it is exact from its first moment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,17 +53,33 @@ class Claim:
     """What to launch when it is granted: {"kind": "run", "run_id": ...} or {"kind": "step", "run_id", "index", "attempt"}."""
     state: ClaimState = ClaimState.WAITING
     waiting_on: str | None = None
-    """The one limit that refused it."""
+    """The limit that refused it when it came. ``Admission.explain`` says which one it waits for now."""
     waiting_since: datetime | None = None
     granted_at: datetime | None = None
     launched: bool = False
     """False while HELD: a caller died between grant and launch; the sweep launches it."""
     handed_to: tuple[str, ...] = ()
-    """Claims this one's release granted, so that a retried release launches them again."""
+    """Claims granted on the way by calls about this one, so that a retried call launches them again."""
 
     @property
     def order_key(self) -> str:
         return order_key_of(self.priority, self.enqueued_at, self.claim_id)
+
+    @property
+    def queue(self) -> str:
+        """The queue it waits in: the key of its one limit, or a name made of the keys of all."""
+        if len(self.wants) == 1:
+            return self.wants[0].limit
+        keys = "\n".join(sorted(want.limit for want in self.wants))
+        return "several/" + hashlib.sha256(keys.encode()).hexdigest()[:32]
+
+    @property
+    def wants_several(self) -> bool:
+        return len(self.wants) > 1
+
+    def units_of(self, limit: str) -> int:
+        """Units it wants of that limit; 0 if none."""
+        return sum(want.units for want in self.wants if want.limit == limit)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +90,61 @@ class Limit:
     capacity: int
     in_use: int = 0
     source: str = "default"
-    """Who set the capacity: ``settings``, ``default`` or ``override``."""
+    """Who set the capacity: ``settings``, ``default``, ``override``, or ``unset`` when nobody did."""
+    gate: str | None = None
+    """Order key of the first in line, when there may be room that is kept for it: a claim that comes after it must not
+    pass it. Only a hint where nobody waits: whoever is turned away by it then looks, and is let in."""
+
+    @property
+    def room(self) -> int:
+        """Units it would grant now. Negative after the capacity was lowered below what is in use."""
+        return room_of(self.capacity) - self.in_use
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """Where a queue of claims that want several limits stands: in the line of ``limit``, at ``rank``."""
+
+    queue: str
+    limit: str
+    rank: str
+    """At most the order key of its first claim; ``LAST`` when it was seen empty."""
+    version: int = 0
+    """Counts its changes, each of which is conditional on the one before."""
+
+
+LAST = "~"
+"""Sorts after every order key."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """What one read of a limit shows: the limit, and the first in its line."""
+
+    limit: Limit | None
+    entries: tuple[Claim | Standing, ...] = ()
+    is_whole: bool = True
+    """There are no more entries than these."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Queue:
+    """What one read of a queue of several limits shows: where it stands, and its first claims."""
+
+    standing: Standing | None
+    claims: tuple[Claim, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """Why a write of admission did not happen. Nothing of it was written."""
+
+    claims: tuple[str, ...] = ()
+    """Claims that are not, or no longer, in the state the write names."""
+    limits: tuple[str, ...] = ()
+    """Limits that have no room, or keep it for a claim that comes first."""
+    absent: tuple[str, ...] = ()
+    """Those of ``limits`` that have no row, and could not be created because a claim wants more than they start with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,8 +176,46 @@ class Explanation:
 MAX_PRIORITY = 2**31 - 1
 
 
+def room_of(capacity: int) -> int:
+    return ENDLESS if capacity == UNLIMITED else capacity
+
+
+def new_limit(want: Want) -> Limit:
+    """What a limit without a row is, when this want is the first of it."""
+    if want.capacity is None:
+        return Limit(key=want.limit, capacity=UNLIMITED, source="unset")
+    return Limit(key=want.limit, capacity=want.capacity, source="default")
+
+
+def rank_of(entry: Claim | Standing) -> str:
+    """Place of an entry in a line."""
+    return entry.rank if isinstance(entry, Standing) else entry.order_key
+
+
 def order_key_of(priority: int, enqueued_at: datetime, claim_id: str) -> str:
     """Sorts as text: higher priority first, then first come, then by id. The priority is inverted and zero-padded."""
     bounded = max(-MAX_PRIORITY, min(MAX_PRIORITY, priority))
     micros = int(enqueued_at.timestamp() * 1_000_000)
     return f"{MAX_PRIORITY - bounded:010d}#{micros:017d}#{claim_id}"
+
+
+def admissible(claim: Claim) -> Claim:
+    """The claim with each limit named once.
+
+    Raises:
+        InvocationError: it wants less than one unit of a limit.
+    """
+    units: dict[str, int] = {}
+    for want in claim.wants:
+        if want.units < 1:
+            raise InvocationError(
+                f"Claim {claim.claim_id} wants {want.units} units of {want.limit}.",
+                mend="Ask for one or more.",
+            )
+        units[want.limit] = units.get(want.limit, 0) + want.units
+    if len(units) == len(claim.wants):
+        return claim
+    first = {want.limit: want for want in reversed(claim.wants)}
+    return replace(
+        claim, wants=tuple(replace(first[key], units=many) for key, many in units.items())
+    )

@@ -1,0 +1,230 @@
+"""Rows of table ``admission`` and the values they hold, both ways; and the conditions on them."""
+
+from __future__ import annotations
+
+import zlib
+from datetime import datetime
+from typing import Any
+
+from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.update import Action
+
+from tidegate.adapters.dynamodb.models_admission import SHARDS, AdmissionTable
+from tidegate.adapters.dynamodb.packed import pack
+from tidegate.domain.claim import (
+    Claim,
+    ClaimState,
+    Limit,
+    Standing,
+    Want,
+    new_limit,
+    room_of,
+)
+
+LIMIT = "limit"
+HOLD = "hold#"
+WAIT = "wait#"
+STANDING = "standing"
+CLAIM = "claim"
+
+ABSENT: Condition = AdmissionTable.pk.does_not_exist()
+EXISTS: Condition = AdmissionTable.pk.exists()
+WAITS: Condition = AdmissionTable.state == ClaimState.WAITING
+HOLDS: Condition = AdmissionTable.state == ClaimState.HELD
+
+
+def limit_pk(key: str) -> str:
+    return f"limit#{key}"
+
+
+def queue_pk(queue: str) -> str:
+    return f"queue#{queue}"
+
+
+def claim_pk(claim_id: str) -> str:
+    return f"claim#{claim_id}"
+
+
+def has_room(units: int) -> Condition:
+    condition: Condition = AdmissionTable.room >= units
+    return condition
+
+
+def is_open_to(claim: Claim) -> Condition:
+    """No claim that comes before this one has room kept for it."""
+    condition: Condition = AdmissionTable.gate.does_not_exist() | (
+        AdmissionTable.gate >= claim.order_key
+    )
+    return condition
+
+
+def refuses(claim: Claim, units: int) -> Condition:
+    """The opposite of both, for a limit that has a row."""
+    condition: Condition = (AdmissionTable.room < units) | (AdmissionTable.gate < claim.order_key)
+    return condition
+
+
+def stands_as(standing: Standing) -> Condition:
+    condition: Condition = (
+        (AdmissionTable.version == standing.version)
+        & (AdmissionTable.limit_key == standing.limit)
+        & (AdmissionTable.rank == standing.rank)
+    )
+    return condition
+
+
+def before(key: str) -> str:
+    """The last sort key before this one: ``between`` takes both its ends."""
+    return f"{key[:-1]}{chr(ord(key[-1]) - 1)}\U0010ffff"
+
+
+def gate_action(gate: str | None) -> Action:
+    action: Action = AdmissionTable.gate.remove() if gate is None else AdmissionTable.gate.set(gate)
+    return action
+
+
+def kind_of_limit(key: str) -> str | None:
+    """What puts a limit into the index of limits: those of single runs come and go, and are left out."""
+    return None if key.startswith("run/") else LIMIT
+
+
+def shard_of(claim_id: str) -> str:
+    return str(zlib.crc32(claim_id.encode()) % SHARDS)
+
+
+def take_actions(want: Want, units: int) -> list[Action]:
+    """Take units of a limit, which is created if it has no row."""
+    new = new_limit(want)
+    actions: list[Action] = [
+        AdmissionTable.capacity.set(AdmissionTable.capacity | new.capacity),
+        AdmissionTable.source.set(AdmissionTable.source | new.source),
+        AdmissionTable.in_use.set((AdmissionTable.in_use | 0) + units),
+        AdmissionTable.room.set((AdmissionTable.room | room_of(new.capacity)) - units),
+    ]
+    kind = kind_of_limit(want.limit)
+    if kind is not None:
+        actions.append(AdmissionTable.kind.set(AdmissionTable.kind | kind))
+    return actions
+
+
+def can_take(want: Want, units: int, claim: Claim, *, gated: bool) -> Condition:
+    condition = has_room(units) & is_open_to(claim) if gated else has_room(units)
+    if room_of(new_limit(want).capacity) >= units:
+        condition = ABSENT | condition
+    return condition
+
+
+def asked_of(claim: Claim) -> bytes:
+    return pack(
+        {
+            "wants": [[want.limit, want.units, want.capacity] for want in claim.wants],
+            "priority": claim.priority,
+            "enqueued_at": claim.enqueued_at.isoformat(),
+            "launch": claim.launch,
+        }
+    )
+
+
+def claim_row(claim: Claim) -> AdmissionTable:
+    is_held = claim.state is ClaimState.HELD
+    return AdmissionTable(
+        claim_pk(claim.claim_id),
+        CLAIM,
+        state=claim.state.value,
+        asked=asked_of(claim),
+        waiting_on=claim.waiting_on,
+        waiting_since=claim.waiting_since,
+        granted_at=claim.granted_at,
+        unlaunched=shard_of(claim.claim_id) if is_held else None,
+    )
+
+
+def wait_place(claim: Claim) -> tuple[str, str]:
+    pk = queue_pk(claim.queue) if claim.wants_several else limit_pk(claim.queue)
+    return pk, f"{WAIT}{claim.order_key}"
+
+
+def wait_row(claim: Claim) -> AdmissionTable:
+    pk, sk = wait_place(claim)
+    return AdmissionTable(
+        pk,
+        sk,
+        asked=asked_of(claim),
+        waiting_on=claim.waiting_on,
+        waiting_since=claim.waiting_since,
+    )
+
+
+def hold_row(claim_id: str, want: Want) -> AdmissionTable:
+    return AdmissionTable(limit_pk(want.limit), f"{HOLD}{claim_id}", units=want.units)
+
+
+def standing_row(standing: Standing) -> AdmissionTable:
+    """Where a queue stands, under the queue."""
+    return AdmissionTable(queue_pk(standing.queue), STANDING, **_standing_values(standing))
+
+
+def standing_entry(standing: Standing) -> AdmissionTable:
+    """The same, in the line of the limit."""
+    return AdmissionTable(
+        limit_pk(standing.limit),
+        f"{WAIT}{standing.rank}#{standing.queue}",
+        **_standing_values(standing),
+    )
+
+
+def _standing_values(standing: Standing) -> dict[str, Any]:
+    return {
+        "queue": standing.queue,
+        "limit_key": standing.limit,
+        "rank": standing.rank,
+        "version": standing.version,
+    }
+
+
+def entry_of(row: AdmissionTable) -> Claim | Standing:
+    """What waits in a line."""
+    return waiting_of(row) if row.queue is None else standing_of(row)
+
+
+def standing_of(row: AdmissionTable) -> Standing:
+    return Standing(queue=row.queue, limit=row.limit_key, rank=row.rank, version=int(row.version))
+
+
+def waiting_of(row: AdmissionTable) -> Claim:
+    # wait#<priority>#<time>#<claim id>, and a claim id may have any character.
+    return _claim(row, row.sk.split("#", 3)[3], ClaimState.WAITING)
+
+
+def claim_of(row: AdmissionTable) -> Claim:
+    return _claim(row, row.pk.removeprefix("claim#"), ClaimState(row.state))
+
+
+def _claim(row: AdmissionTable, claim_id: str, state: ClaimState) -> Claim:
+    asked = row.asked
+    return Claim(
+        claim_id=claim_id,
+        wants=tuple(
+            Want(limit=limit, units=units, capacity=capacity)
+            for limit, units, capacity in asked["wants"]
+        ),
+        priority=asked["priority"],
+        enqueued_at=datetime.fromisoformat(asked["enqueued_at"]),
+        launch=asked["launch"],
+        state=state,
+        waiting_on=row.waiting_on,
+        waiting_since=row.waiting_since,
+        granted_at=row.granted_at,
+        launched=bool(row.launched),
+        handed_to=tuple(sorted(row.handed_to or ())),
+    )
+
+
+def limit_of(row: AdmissionTable) -> Limit:
+    return Limit(
+        key=row.pk.removeprefix("limit#"),
+        capacity=int(row.capacity),
+        in_use=int(row.in_use),
+        source=row.source,
+        gate=row.gate,
+    )

@@ -1,0 +1,106 @@
+"""Table ``admission``: limits, holds, waits and claims.
+
+    pk                 sk                              row
+    limit#<key>        hold#<claim>                    units of the limit that a claim holds
+    limit#<key>        limit                           capacity, what is in use, room, gate
+    limit#<key>        wait#<order key>                a claim that wants this limit only, and waits for it
+    limit#<key>        wait#<rank>#<queue>             a queue of claims that want several limits stands here
+    queue#<queue>      standing                        in which line that queue stands
+    queue#<queue>      wait#<order key>                a claim of that queue
+    claim#<claim>      claim                           its state
+
+The sort keys are chosen so that one query from ``limit`` (or ``standing``) on reads the row and the first who wait, and
+none of the holds, however many there are.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pynamodb.attributes import (
+    BooleanAttribute,
+    NumberAttribute,
+    TTLAttribute,
+    UnicodeAttribute,
+    UnicodeSetAttribute,
+    UTCDateTimeAttribute,
+)
+from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
+
+from tidegate.adapters.dynamodb.packed import PackedAttribute
+from tidegate.adapters.dynamodb.table import ControlTable
+
+
+class ByKind(GlobalSecondaryIndex["AdmissionTable"]):  # type: ignore[no-untyped-call]
+    """The limits, but for those of single runs. An entry is written when its limit is created, and never after."""
+
+    class Meta:
+        index_name = "by_kind"
+        projection = KeysOnlyProjection()
+
+    kind = UnicodeAttribute(hash_key=True)
+    pk = UnicodeAttribute(range_key=True)
+
+
+class Unlaunched(GlobalSecondaryIndex["AdmissionTable"]):  # type: ignore[no-untyped-call]
+    """Claims between grant and launch, by time. Normally a claim is here for some milliseconds.
+
+    Spread over ``SHARDS`` partitions: an index partition that is too hot would throttle the table.
+    """
+
+    class Meta:
+        index_name = "unlaunched"
+        projection = KeysOnlyProjection()
+
+    unlaunched = UnicodeAttribute(hash_key=True)
+    granted_at = UTCDateTimeAttribute(range_key=True)
+
+
+SHARDS = 4
+
+
+class AdmissionTable(ControlTable):
+    """All kinds of row: one query reads several kinds, so they are one model."""
+
+    class Meta:
+        table_name = "tidegate-admission"
+        billing_mode = "PAY_PER_REQUEST"
+
+    name: ClassVar[str] = "admission"
+    ttl_attribute: ClassVar[str | None] = "expires_at"
+
+    pk = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True)
+
+    # A limit.
+    kind = UnicodeAttribute(null=True)
+    capacity = NumberAttribute(null=True)
+    in_use = NumberAttribute(null=True)
+    room = NumberAttribute(null=True)
+    """Capacity less what is in use, stored because a condition cannot subtract."""
+    source = UnicodeAttribute(null=True)
+    gate = UnicodeAttribute(null=True)
+
+    # A hold.
+    units = NumberAttribute(null=True)
+
+    # A claim, and in the same form a claim that waits.
+    state = UnicodeAttribute(null=True)
+    asked = PackedAttribute(null=True)
+    """What never changes: wants, priority, when it was enqueued, what to launch."""
+    waiting_on = UnicodeAttribute(null=True)
+    waiting_since = UTCDateTimeAttribute(null=True)
+    granted_at = UTCDateTimeAttribute(null=True)
+    unlaunched = UnicodeAttribute(null=True)
+    launched = BooleanAttribute(null=True)
+    handed_to = UnicodeSetAttribute(null=True)
+    expires_at = TTLAttribute(null=True)
+
+    # Where a queue stands.
+    queue = UnicodeAttribute(null=True)
+    limit_key = UnicodeAttribute(null=True)
+    rank = UnicodeAttribute(null=True)
+    version = NumberAttribute(null=True)
+
+    by_kind = ByKind()
+    by_launch = Unlaunched()

@@ -1,0 +1,326 @@
+"""Admission in memory: every access of the port under one lock, so each is one atomic step."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from tidegate.adapters.memory.sorted_rows import SortedRows
+from tidegate.domain.claim import (
+    Claim,
+    ClaimState,
+    Limit,
+    Line,
+    Queue,
+    Refusal,
+    Standing,
+    Want,
+    new_limit,
+    room_of,
+)
+
+
+@dataclass(slots=True)
+class LimitRows:
+    """Everything under the key of one limit."""
+
+    limit: Limit | None = None
+    holds: dict[str, int] = field(default_factory=dict)
+    line: SortedRows[Claim | Standing] = field(default_factory=SortedRows)
+
+
+@dataclass(slots=True)
+class QueueRows:
+    """Everything under the name of one queue of several limits."""
+
+    standing: Standing | None = None
+    claims: SortedRows[Claim] = field(default_factory=SortedRows)
+
+
+class MemoryAdmissionStore:
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._limits: dict[str, LimitRows] = {}
+        self._queues: dict[str, QueueRows] = {}
+        self._claims: dict[str, Claim] = {}
+        self._unlaunched: dict[str, datetime] = {}
+
+    def claim(self, claim_id: str) -> Claim | None:
+        with self._lock:
+            return self._claims.get(claim_id)
+
+    def claims(self, claim_ids: Sequence[str]) -> list[Claim]:
+        with self._lock:
+            return [self._claims[one] for one in claim_ids if one in self._claims]
+
+    def line(self, key: str, count: int) -> Line:
+        with self._lock:
+            rows = self._limits.get(key)
+            if rows is None:
+                return Line(limit=None)
+            return Line(
+                limit=rows.limit,
+                entries=tuple(rows.line.first(count)),
+                is_whole=len(rows.line) <= count,
+            )
+
+    def queue(self, queue: str, count: int) -> Queue:
+        with self._lock:
+            rows = self._queues.get(queue)
+            if rows is None:
+                return Queue(standing=None)
+            return Queue(standing=rows.standing, claims=tuple(rows.claims.first(count)))
+
+    def admit(self, claim: Claim) -> Refusal | None:
+        with self._lock:
+            if claim.claim_id in self._claims:
+                return Refusal(claims=(claim.claim_id,))
+            refusal = self._refusal({want: want.units for want in claim.wants}, claim)
+            if refusal is None:
+                self._hold(claim)
+                for want in claim.wants:
+                    self._take(want, want.units)
+            return refusal
+
+    def park(self, claim: Claim) -> bool:
+        with self._lock:
+            if claim.claim_id in self._claims:
+                return False
+            self._claims[claim.claim_id] = claim
+            self._places(claim).put(claim.order_key, claim)
+            return True
+
+    def grant(
+        self, claim: Claim, *, served: str, gate: str | None, by: str | None = None
+    ) -> Refusal | None:
+        with self._lock:
+            gone = self._not_waiting(claim)
+            if by is not None and by != claim.claim_id and by not in self._claims:
+                gone += (by,)
+            if gone:
+                return Refusal(claims=gone)
+            takes = {want: want.units for want in claim.wants}
+            refusal = self._refusal(takes, claim, ungated=frozenset({served}))
+            if refusal is None:
+                self._leave_queue(claim)
+                self._hold(claim)
+                for want, units in takes.items():
+                    self._take(want, units)
+                self._change(served, gate=gate)
+                if by is not None and by != claim.claim_id:
+                    self._record(by, claim.claim_id)
+            return refusal
+
+    def release(
+        self,
+        claim: Claim,
+        *,
+        to: Claim | None,
+        gates: Mapping[str, str | None],
+        expires_at: datetime,
+    ) -> Refusal | None:
+        with self._lock:
+            gone = () if to is None else self._not_waiting(to)
+            stored = self._claims.get(claim.claim_id)
+            if stored is None or stored.state is not ClaimState.HELD:
+                gone += (claim.claim_id,)
+            if gone:
+                return Refusal(claims=gone)
+            given = {want.limit: want.units for want in claim.wants}
+            takes = {w: w.units - given.get(w.limit, 0) for w in (to.wants if to else ())}
+            more = {want: units for want, units in takes.items() if units > 0}
+            refusal = (
+                self._refusal(more, to, ungated=frozenset(given))
+                if more and to is not None
+                else None
+            )
+            if refusal is None:
+                self._let_go(claim)
+                if to is not None:
+                    self._leave_queue(to)
+                    self._hold(to)
+                    self._record(claim.claim_id, to.claim_id)
+                for want, units in more.items():
+                    if want.limit not in given:
+                        self._take(want, units)
+                for key, units in given.items():
+                    change = (0 if to is None else to.units_of(key)) - units
+                    if change != 0:
+                        self._change(key, in_use=change, gate=gates.get(key))
+            return refusal
+
+    def withdraw(self, claim: Claim, *, expires_at: datetime) -> bool:
+        with self._lock:
+            if self._not_waiting(claim):
+                return False
+            self._leave_queue(claim)
+            self._claims[claim.claim_id] = replace(
+                self._claims[claim.claim_id], state=ClaimState.DONE
+            )
+            return True
+
+    def launched(self, claim_id: str) -> None:
+        with self._lock:
+            claim = self._claims.get(claim_id)
+            if claim is not None and claim.state is not ClaimState.WAITING:
+                self._unlaunched.pop(claim_id, None)
+                self._claims[claim_id] = replace(claim, launched=True)
+
+    def stand(
+        self, was: Standing | None, now: Standing | None, *, refused: Claim | None = None
+    ) -> bool:
+        with self._lock:
+            one = was or now
+            assert one is not None
+            rows = self._queues.setdefault(one.queue, QueueRows())
+            if rows.standing != was:
+                return False
+            if refused is not None and now is not None:
+                takes = {want: want.units for want in refused.wants if want.limit == now.limit}
+                if self._refusal(takes, refused) is None:
+                    return False
+            if was is not None:
+                self._rows(was.limit).line.discard(_key_of(was))
+            if now is not None:
+                self._rows(now.limit).line.put(_key_of(now), now)
+            rows.standing = now
+            self._forget_empty(one.queue)
+            return True
+
+    def set_limit(
+        self, key: str, capacity: int, *, source: str, gate: str | None, only_new: bool = False
+    ) -> Limit:
+        with self._lock:
+            rows = self._rows(key)
+            if rows.limit is None:
+                rows.limit = Limit(key=key, capacity=capacity, source=source, gate=gate)
+            elif not only_new:
+                rows.limit = replace(rows.limit, capacity=capacity, source=source, gate=gate)
+            return rows.limit
+
+    def set_gate(self, key: str, was: str | None, now: str | None) -> bool:
+        with self._lock:
+            limit = self._rows(key).limit
+            if limit is None or limit.gate != was:
+                return False
+            self._change(key, gate=now)
+            return True
+
+    def drop_limit(self, key: str) -> bool:
+        with self._lock:
+            rows = self._limits.get(key)
+            if rows is None or rows.limit is None:
+                return True
+            if rows.limit.in_use > 0:
+                return False
+            rows.limit = None
+            if not rows.line:
+                del self._limits[key]
+            return True
+
+    def limits(self) -> list[Limit]:
+        with self._lock:
+            return [
+                rows.limit
+                for key, rows in sorted(self._limits.items())
+                if rows.limit is not None and not key.startswith("run/")
+            ]
+
+    def holders(self, key: str, count: int) -> list[str]:
+        with self._lock:
+            rows = self._limits.get(key)
+            return [] if rows is None else sorted(rows.holds)[:count]
+
+    def ahead(self, key: str, order_key: str, at_most: int) -> int:
+        with self._lock:
+            if key in self._queues:
+                return self._queues[key].claims.count_before(order_key, at_most)
+            rows = self._limits.get(key)
+            return 0 if rows is None else rows.line.count_before(order_key, at_most)
+
+    def unlaunched(self, before: datetime, count: int) -> list[Claim]:
+        with self._lock:
+            found = sorted((at, one) for one, at in self._unlaunched.items() if at < before)
+            return [self._claims[one] for _, one in found[:count]]
+
+    def _rows(self, key: str) -> LimitRows:
+        rows = self._limits.get(key)
+        if rows is None:
+            rows = self._limits[key] = LimitRows()
+        return rows
+
+    def _places(self, claim: Claim) -> SortedRows[Claim] | SortedRows[Claim | Standing]:
+        if claim.wants_several:
+            return self._queues.setdefault(claim.queue, QueueRows()).claims
+        return self._rows(claim.queue).line
+
+    def _not_waiting(self, claim: Claim) -> tuple[str, ...]:
+        stored = self._claims.get(claim.claim_id)
+        waits = stored is not None and stored.state is ClaimState.WAITING
+        return () if waits else (claim.claim_id,)
+
+    def _refusal(
+        self, takes: Mapping[Want, int], claim: Claim, ungated: frozenset[str] = frozenset()
+    ) -> Refusal | None:
+        full: list[str] = []
+        absent: list[str] = []
+        for want, units in takes.items():
+            rows = self._limits.get(want.limit)
+            limit = None if rows is None else rows.limit
+            if limit is None:
+                if want.capacity is not None and room_of(want.capacity) < units:
+                    full.append(want.limit)
+                    absent.append(want.limit)
+            elif limit.room < units or (
+                limit.gate is not None
+                and limit.gate < claim.order_key
+                and want.limit not in ungated
+            ):
+                full.append(want.limit)
+        return Refusal(limits=tuple(full), absent=tuple(absent)) if full else None
+
+    def _take(self, want: Want, units: int) -> None:
+        rows = self._rows(want.limit)
+        if rows.limit is None:
+            rows.limit = new_limit(want)
+        rows.limit = replace(rows.limit, in_use=rows.limit.in_use + units)
+
+    def _change(self, key: str, *, gate: str | None, in_use: int = 0) -> None:
+        rows = self._rows(key)
+        if rows.limit is not None:
+            rows.limit = replace(rows.limit, in_use=rows.limit.in_use + in_use, gate=gate)
+
+    def _hold(self, claim: Claim) -> None:
+        stored = self._claims.get(claim.claim_id)
+        handed = () if stored is None else stored.handed_to
+        self._claims[claim.claim_id] = replace(claim, handed_to=handed) if handed else claim
+        assert claim.granted_at is not None
+        self._unlaunched[claim.claim_id] = claim.granted_at
+        for want in claim.wants:
+            self._rows(want.limit).holds[claim.claim_id] = want.units
+
+    def _let_go(self, claim: Claim) -> None:
+        self._claims[claim.claim_id] = replace(self._claims[claim.claim_id], state=ClaimState.DONE)
+        self._unlaunched.pop(claim.claim_id, None)
+        for want in claim.wants:
+            del self._limits[want.limit].holds[claim.claim_id]
+
+    def _record(self, by: str, granted: str) -> None:
+        one = self._claims[by]
+        if granted not in one.handed_to:
+            self._claims[by] = replace(one, handed_to=(*one.handed_to, granted))
+
+    def _leave_queue(self, claim: Claim) -> None:
+        self._places(claim).discard(claim.order_key)
+        self._forget_empty(claim.queue)
+
+    def _forget_empty(self, queue: str) -> None:
+        rows = self._queues.get(queue)
+        if rows is not None and rows.standing is None and not rows.claims:
+            del self._queues[queue]
+
+
+def _key_of(standing: Standing) -> str:
+    return f"{standing.rank}#{standing.queue}"

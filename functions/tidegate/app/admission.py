@@ -1,0 +1,334 @@
+"""The protocol of admission: who gets which slot, exactly, with no process that watches.
+
+Every call below is a sequence of atomic steps of ``AdmissionStore``; it may be interrupted after any of them, and called
+again. What keeps it right:
+
+* All slots of a claim are taken, and given, in one write together with its state.
+* A claim that is refused writes that it waits, and *then* looks at the limit again. A claim that is released
+  frees its slots, and *then* looks for someone who waits. Whichever writes second sees the other, so no
+  wake-up is lost, and nobody touches the count of a limit that stays full.
+* Whoever finds room and a waiter grants to the first in line; see ``_pump``.
+* A queue of claims that want several limits is moved to the line of another limit only while that one refuses its
+  first claim, in the same write.
+* The first in line of a limit that lacks room is not passed: what becomes free is kept for it by the limit's gate.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from tidegate.app import waiting
+from tidegate.app.line import Candidate, LineChanged, Lines
+from tidegate.app.patience import Patience
+from tidegate.domain.claim import (
+    UNLIMITED,
+    Claim,
+    ClaimState,
+    Explanation,
+    Limit,
+    Line,
+    Refusal,
+    Standing,
+    Wait,
+    admissible,
+    new_limit,
+    rank_of,
+)
+from tidegate.errors import InvocationError, UnavailableError
+from tidegate.ports import AdmissionStore, Clock
+
+RETENTION = timedelta(days=14)
+"""How long a claim that is done is remembered, so that a late or repeated call about it changes nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """What came of asking for a claim."""
+
+    claim: Claim
+    """HELD or WAITING; DONE if it was released or cancelled before."""
+    launch: tuple[Claim, ...] = ()
+    """Claims this call granted and that are to be launched: this one, or others it found first in line."""
+
+
+class Admission:
+    """``pause`` sleeps for so many seconds between tries of a throttled call."""
+
+    def __init__(
+        self, store: AdmissionStore, clock: Clock, *, pause: Callable[[float], None] = time.sleep
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._patience = Patience(pause)
+        self._lines = Lines(store, self._patience)
+
+    def acquire(self, claim: Claim) -> Grant:
+        """Ask for all the claim wants: granted now, or it waits in line. Asked again, it answers how the claim stands.
+
+        Raises:
+            InvocationError: the claim wants less than one unit of something.
+        """
+        claim = admissible(claim)
+        for _ in self._patience.rounds(f"Claim {claim.claim_id}"):
+            held = replace(claim, state=ClaimState.HELD, granted_at=self._clock.now())
+            try:
+                refusal = self._patience.write(self._store.admit, held)
+                if refusal is None:
+                    return Grant(claim=held, launch=(held,))
+                if refusal.claims:
+                    known = self._patience.read(self._store.claim, claim.claim_id)
+                    if known is not None:
+                        return self._known(known)
+                    continue
+                self._create(refusal, claim)
+                parked = replace(
+                    claim,
+                    state=ClaimState.WAITING,
+                    waiting_on=refusal.limits[-1],
+                    waiting_since=held.granted_at,
+                )
+                if self._patience.write(self._store.park, parked):
+                    return self._known(parked)
+            except UnavailableError:
+                continue
+        raise AssertionError  # rounds() has raised
+
+    def release(self, claim_id: str) -> tuple[Claim, ...]:
+        """Give up all slots of a claim. Answers the claims granted thereby that are still to be launched.
+
+        May be repeated: a claim that is done changes nothing, and answers again those it granted that are not launched.
+        A claim that waits is cancelled.
+        """
+        for _ in self._patience.rounds(f"Claim {claim_id}"):
+            claim = self._patience.read(self._store.claim, claim_id)
+            if claim is None:
+                return ()
+            if claim.state is ClaimState.DONE:
+                return self._finish(claim)
+            try:
+                if claim.state is ClaimState.HELD:
+                    granted = self._let_go(claim)
+                else:
+                    granted = self._withdraw(claim)
+            except (UnavailableError, LineChanged):
+                continue
+            if granted is not None:
+                return granted
+        raise AssertionError  # rounds() has raised
+
+    def cancel(self, claim_id: str) -> tuple[Claim, ...]:
+        """End a claim whether it waits or holds. Answers as ``release`` does."""
+        return self.release(claim_id)
+
+    def launched(self, claim_id: str) -> None:
+        """The claim's launch has been carried out: nobody needs to launch it again."""
+        self._patience.read(self._store.launched, claim_id)
+
+    def set_limit(self, key: str, capacity: int, *, source: str = "override") -> tuple[Claim, ...]:
+        """Create or resize a limit, at once. Answers the claims granted by a raise, to be launched.
+
+        Raises:
+            InvocationError: the capacity is below -1.
+        """
+        if capacity < UNLIMITED:
+            raise InvocationError(
+                f"The capacity of {key} is {capacity}.",
+                mend="Give a number from 0, or -1 for no limit.",
+            )
+        entries = self._lines.read(key).entries
+        gate = rank_of(entries[0]) if entries else None
+        self._patience.read(self._store.set_limit, key, capacity, source=source, gate=gate)
+        return self.pump(key)
+
+    def drop_limit(self, key: str) -> bool:
+        """Forget a limit that nothing holds, such as one of a run that has ended. False: something holds it."""
+        return self._patience.read(self._store.drop_limit, key)
+
+    def pump(self, key: str) -> tuple[Claim, ...]:
+        """Grant to those first in line while the limit has room. Answers them, to be launched."""
+        return tuple(self._pump(key, by=None))
+
+    def claim(self, claim_id: str) -> Claim | None:
+        return self._patience.read(self._store.claim, claim_id)
+
+    def explain(self, claim_id: str) -> Explanation:
+        """Which limit blocks it, who holds it, how many are ahead, and since when."""
+        return waiting.explain(self._store, self._patience, claim_id)
+
+    def limits(self) -> list[Limit]:
+        """All limits but those of single runs, by key. One just created may be missing for a moment."""
+        return self._patience.read(self._store.limits)
+
+    def limit(self, key: str) -> Limit | None:
+        return self._patience.read(self._store.line, key, 0).limit
+
+    def waiting(self, key: str, limit: int = 100) -> list[Wait]:
+        """Who waits in the line of a limit, first come first."""
+        return waiting.in_line(self._store, self._patience, key, limit)
+
+    def unlaunched(self, before: datetime, limit: int = 100) -> list[Claim]:
+        """Claims granted before that moment whose launch is not recorded: what the sweep launches."""
+        return self._patience.read(self._store.unlaunched, before, limit)
+
+    def _known(self, claim: Claim) -> Grant:
+        """How a claim that is stored stands, after finishing what an interrupted call may have left."""
+        if claim.state is ClaimState.DONE:
+            return Grant(claim=claim)
+        again = self._unlaunched_of(claim.handed_to)
+        if claim.state is ClaimState.HELD:
+            return Grant(claim=claim, launch=(() if claim.launched else (claim,)) + again)
+        granted = self._settle(claim)
+        now = next((one for one in granted if one.claim_id == claim.claim_id), claim)
+        return Grant(claim=now, launch=_once(*granted, *again))
+
+    def _settle(self, claim: Claim) -> list[Claim]:
+        """Look at the line in which the claim waits, after it was parked: the limit may have room by now."""
+        limit = self._lines.place(claim)
+        return [] if limit is None else self._pump(limit, by=claim.claim_id)
+
+    def _finish(self, claim: Claim) -> tuple[Claim, ...]:
+        """What is left to do about a claim that is done: look once more at all its lines, launch again what it granted."""
+        granted = [one for want in claim.wants for one in self._pump(want.limit, by=claim.claim_id)]
+        return _once(*granted, *self._unlaunched_of(claim.handed_to))
+
+    def _withdraw(self, claim: Claim) -> tuple[Claim, ...] | None:
+        expires_at = self._clock.now() + RETENTION
+        if not self._patience.write(self._store.withdraw, claim, expires_at=expires_at):
+            return None
+        return self._finish(claim)
+
+    def _let_go(self, claim: Claim) -> tuple[Claim, ...] | None:
+        """Release a claim that holds. None: something changed meanwhile, read it again."""
+        lines = {want.limit: self._lines.read(want.limit) for want in claim.wants}
+        gone: set[str] = set()
+        while True:
+            served, candidate = self._lines.heir(claim, lines, gone)
+            now = self._clock.now()
+            to = None if candidate is None else _held(candidate.claim, now)
+            gates = {key: _gate_after(line, candidate, gone) for key, line in lines.items()}
+            refusal = self._patience.write(
+                self._store.release, claim, to=to, gates=gates, expires_at=now + RETENTION
+            )
+            if refusal is None:
+                granted = [] if to is None else [to]
+                for key in _to_look_at(claim, to, lines):
+                    granted += self._pump(key, by=claim.claim_id)
+                return _once(*granted)
+            if candidate is None or claim.claim_id in refusal.claims:
+                return None
+            if not refusal.claims:
+                self._turn_away(candidate, refusal, served)
+                return None
+            gone.update(refusal.claims)
+
+    def _pump(self, key: str, by: str | None) -> list[Claim]:
+        """While the limit has room, grant the first in its line. ``by``: the claim whose call this is."""
+        granted: list[Claim] = []
+        disturbed = self._patience.rounds(f"The line of {key}")
+        while True:
+            line = self._lines.read(key)
+            limit = line.limit
+            if limit is None and not line.entries or limit is not None and limit.room <= 0:
+                return granted
+            try:
+                first = self._lines.first(key, line)
+                if limit is not None and (first is None or first.claim.units_of(key) > limit.room):
+                    if self._is_kept_for(first, limit):
+                        return granted
+                elif first is not None:
+                    claim = self._grant(first, key, line, by)
+                    if claim is not None:
+                        granted.append(claim)
+                        if limit is None or limit.room > claim.units_of(key):
+                            continue
+                        return granted
+            except (LineChanged, UnavailableError):
+                pass
+            next(disturbed)
+
+    def _grant(self, first: Candidate, key: str, line: Line, by: str | None) -> Claim | None:
+        """Grant to the first in the line of a limit. None: it was faster elsewhere, or another limit refused it."""
+        held = _held(first.claim, self._clock.now())
+        gate = _gate_after(line, first)
+        try:
+            refusal = self._patience.write(self._store.grant, held, served=key, gate=gate, by=by)
+        except UnavailableError:
+            # If it was granted by another call, that one launches it too, which does no harm.
+            known = self._patience.read(self._store.claim, held.claim_id)
+            is_ours = known is not None and known.state is ClaimState.HELD and not known.launched
+            return known if is_ours else None
+        if refusal is None:
+            return held
+        if by is not None and by != held.claim_id and by in refusal.claims:
+            return self._grant(first, key, line, None)
+        if not refusal.claims:
+            self._turn_away(first, refusal, key)
+        return None
+
+    def _turn_away(self, candidate: Candidate, refusal: Refusal, served: str) -> None:
+        """The first in line was refused by another limit: from now on its queue stands there."""
+        self._create(refusal, candidate.claim)
+        others = [key for key in refusal.limits if key != served]
+        if others:
+            self._lines.move(candidate, others[-1])
+
+    def _is_kept_for(self, first: Candidate | None, limit: Limit) -> bool:
+        """Keep the room a limit has for the first in its line, which needs more. False: the limit has to be read again."""
+        gate = None if first is None else first.claim.order_key
+        if limit.gate == gate:
+            return True
+        self._patience.write(self._store.set_gate, limit.key, limit.gate, gate)
+        return False
+
+    def _create(self, refusal: Refusal, claim: Claim) -> None:
+        """Create the limits that refused a claim without having a row."""
+        for want in claim.wants:
+            if want.limit in refusal.absent:
+                new = new_limit(want)
+                self._patience.read(
+                    self._store.set_limit,
+                    new.key,
+                    new.capacity,
+                    source=new.source,
+                    gate=None,
+                    only_new=True,
+                )
+
+    def _unlaunched_of(self, claim_ids: Iterable[str]) -> tuple[Claim, ...]:
+        ids = tuple(claim_ids)
+        found = self._patience.read(self._store.claims, ids) if ids else []
+        return tuple(one for one in found if one.state is ClaimState.HELD and not one.launched)
+
+
+def _held(claim: Claim, now: datetime) -> Claim:
+    return replace(claim, state=ClaimState.HELD, granted_at=now)
+
+
+def _once(*claims: Claim) -> tuple[Claim, ...]:
+    return tuple({claim.claim_id: claim for claim in claims}.values())
+
+
+def _gate_after(line: Line, first: Candidate | None, gone: Iterable[str] = ()) -> str | None:
+    """Rank of the one who is first in a line when ``first`` has left it."""
+    left = {*gone} if first is None else {first.claim.claim_id, *gone}
+    for entry in line.entries:
+        if isinstance(entry, Standing) or entry.claim_id not in left:
+            return rank_of(entry)
+    return None
+
+
+def _to_look_at(claim: Claim, to: Claim | None, lines: dict[str, Line]) -> list[str]:
+    """Limits of a released claim that may have room for someone now: more is free, or was before.
+
+    One of which both want the same, and that was full, stays as it is.
+    """
+    keys = []
+    for want in claim.wants:
+        taken = 0 if to is None else to.units_of(want.limit)
+        limit = lines[want.limit].limit
+        if taken < want.units or limit is None or limit.room + want.units > taken:
+            keys.append(want.limit)
+    return keys
