@@ -12,9 +12,9 @@ from typing import Any
 
 from tidegate.app import query
 from tidegate.app.launch import launch
+from tidegate.app.selecting import select_assets
 from tidegate.app.services import Services
 from tidegate.app.submit import RunRequest, submit
-from tidegate.domain.selection import select_assets
 from tidegate.errors import RequestError, TidegateError, UnknownLimitError
 from tidegate.manifest.document import ASSET_JOB
 
@@ -101,7 +101,7 @@ def _materialize(services: Services, fields: _Fields) -> dict[str, Any]:
         services,
         RunRequest(
             job=ASSET_JOB,
-            assets=select_assets(manifest.assets, fields.text("selection")),
+            assets=select_assets(manifest, fields.text("selection")),
             run_config=fields.mapping("run_config"),
             tags=fields.tags(),
             partition_key=fields.optional_text("partition_key"),

@@ -167,7 +167,7 @@ def _check_against(path: str, schema: dict[str, Any] | None, given: Any) -> None
     except fastjsonschema.JsonSchemaValueException as error:
         where = ".".join(str(part) for part in error.path[1:])
         raise ConfigError(
-            f"{path}{'.' + where if where else ''}: {error.message.removeprefix(error.name).strip()}.",
+            f"{path}{'.' + where if where else ''}: {error.message.removeprefix(error.name or "").strip()}.",
             mend=f"It was {error.value!r}."[:200],
         ) from error
 
@@ -192,8 +192,4 @@ def _check_partition(
             "This run needs a partition key.", mend=f"For example {example!r}." if example else ""
         )
     for document in partitioned:
-        if not partitions.from_json(document).has_partition_key(partition, now):
-            raise UnknownPartitionError(
-                f"There is no partition {partition!r}.",
-                mend=partitions.from_json(document).describe(now),
-            )
+        partitions.from_json(document).validate_partition_key(partition, now)
