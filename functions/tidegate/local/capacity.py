@@ -115,8 +115,11 @@ def value_size(value: DynamoType) -> int:
         return 3 + sum(len(name.encode()) + value_size(one) + 1 for name, one in inner.items())
     if kind == "L":
         return 3 + sum(value_size(one) + 1 for one in inner)
-    sizes = {"SS": lambda one: len(one.encode()), "NS": _number_size, "BS": _binary_size}
-    return sum(map(sizes[kind], inner))
+    if kind == "NS":
+        return sum(map(_number_size, inner))
+    if kind == "BS":
+        return sum(map(_binary_size, inner))
+    return sum(len(one.encode()) for one in inner)
 
 
 def _number_size(text: str) -> int:

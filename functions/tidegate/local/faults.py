@@ -14,7 +14,6 @@ from enum import StrEnum
 
 from tidegate.local.role import Role
 
-
 _CONFLICTING = frozenset(
     {"PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems", "TransactGetItems"}
 )

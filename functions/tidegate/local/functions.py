@@ -219,7 +219,7 @@ class Functions:
         except (Crash, SystemExit) as error:
             self._failed(function, event, error)
             return _failure("Runtime.ExitError", f"Runtime exited with error: {error}")
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever a function raises is its answer
             self._failed(function, event, error)
             return _failure(type(error).__name__, str(error), traceback.format_exc())
         return _success(result)

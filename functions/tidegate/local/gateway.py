@@ -20,7 +20,7 @@ from botocore.response import StreamingBody
 from tidegate.local.calls import Calls
 from tidegate.local.faults import Crash, Fault, Faults
 from tidegate.local.guard import Guard
-from tidegate.local.role import Role, current_role
+from tidegate.local.role import current_role
 from tidegate.local.service import Service, ServiceError
 
 _THROTTLES = {

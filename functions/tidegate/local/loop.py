@@ -78,7 +78,7 @@ class Loop:
         def run() -> None:
             try:
                 future.set_result(callback())
-            except BaseException as error:  # the waiting thread must learn of it, whatever it is
+            except BaseException as error:  # noqa: BLE001 - the waiting thread must learn of it
                 future.set_exception(error)
 
         if self.is_current:
@@ -163,7 +163,7 @@ class Loop:
             while (callback := self._next_in_real_time(self.clock)) is not None:
                 try:
                     callback()
-                except Exception:
+                except Exception:  # noqa: BLE001 - one failure must not end the deployment
                     _log.exception("A callback of the local deployment failed")
         finally:
             self._running = self._stopping = False

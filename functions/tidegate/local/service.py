@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from tidegate.local.loop import Loop
+
 
 class ServiceError(Exception):
     """A call is refused, as AWS would: botocore raises it as a ``ClientError`` with this code."""
@@ -34,3 +36,16 @@ def required(body: Mapping[str, Any], name: str) -> Any:
     if name not in body:
         raise ServiceError("ValidationException", f"The parameter {name} is required.")
     return body[name]
+
+
+class OnLoop:
+    """A service whose state belongs to the loop: calls from other threads are done there, and waited for."""
+
+    def __init__(self, loop: Loop, service: Service) -> None:
+        self._loop = loop
+        self._service = service
+
+    def call(self, operation: str, body: Mapping[str, Any]) -> dict[str, Any] | None:
+        if self._loop.is_current:
+            return self._service.call(operation, body)
+        return self._loop.submit_from_thread(lambda: self._service.call(operation, body)).result()

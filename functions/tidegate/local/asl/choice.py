@@ -123,10 +123,10 @@ def _holds(rule: Mapping[str, Any], document: Any, context: Mapping[str, Any]) -
     operator = next(one for one in rule if one not in ("Variable", "Next", "Comment"))
     expected = rule[operator]
     if operator == "IsPresent":
-        return _is_present(rule["Variable"], document, context) == expected
+        return _is_present(rule["Variable"], document, context) is expected
     value = _read(rule["Variable"], document, context)
     if operator in _TYPES:
-        return _TYPES[operator](value) == expected
+        return bool(_TYPES[operator](value) == expected)
     if operator.endswith("Path"):
         return _COMPARISONS[operator[:-4]](value, _read(expected, document, context))
     return _COMPARISONS[operator](value, expected)

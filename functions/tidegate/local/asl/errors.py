@@ -33,7 +33,7 @@ class StateError(Exception):
         return {"Error": self.error, "Cause": self.cause}
 
 
-class InvalidDefinition(TidegateError):  # noqa: N818 - AWS's own name for it
+class InvalidDefinition(TidegateError):
     """A definition is malformed, or uses what the local interpreter does not execute."""
 
     code = "invalid-definition"

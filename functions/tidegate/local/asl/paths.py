@@ -54,13 +54,16 @@ def read(path: str, document: Any) -> Any:
     """
     at = document
     for part in parse(path):
-        if isinstance(part, str) and isinstance(at, dict) and part in at:
-            at = at[part]
-        elif isinstance(part, int) and isinstance(at, list) and -len(at) <= part < len(at):
-            at = at[part]
-        else:
+        if not _has(at, part):
             raise MissingPathError(path)
+        at = at[part]
     return at
+
+
+def _has(container: Any, part: Part) -> bool:
+    if isinstance(part, str):
+        return isinstance(container, dict) and part in container
+    return isinstance(container, list) and -len(container) <= part < len(container)
 
 
 def write(path: str, document: Any, value: Any) -> Any:
@@ -75,15 +78,9 @@ def write(path: str, document: Any, value: Any) -> Any:
 def _written(parts: tuple[Part, ...], document: Any, value: Any, path: str) -> Any:
     if not parts:
         return value
-    part = parts[0]
+    part, rest = parts[0], parts[1:]
     if isinstance(part, str) and isinstance(document, dict):
-        return {**document, part: _written(parts[1:], document.get(part, {}), value, path)}
-    if (
-        isinstance(part, int)
-        and isinstance(document, list)
-        and -len(document) <= part < len(document)
-    ):
-        copy = list(document)
-        copy[part] = _written(parts[1:], copy[part], value, path)
-        return copy
+        return {**document, part: _written(rest, document.get(part, {}), value, path)}
+    if isinstance(part, int) and _has(document, part):
+        return [*document[:part], _written(rest, document[part], value, path), *document[part:][1:]]
     raise StateError(RESULT_PATH, f"Unable to apply ReferencePath {path} to input {document!r}")

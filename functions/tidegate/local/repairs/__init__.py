@@ -10,6 +10,7 @@ from tidegate.local.repairs import (
     dynamodb_queries,
     dynamodb_transactions,
     dynamodb_updates,
+    eventbridge_targets,
 )
 from tidegate.local.repairs.patch import Repair
 
@@ -18,6 +19,7 @@ ALL: tuple[Repair, ...] = (
     dynamodb_transactions.REPAIR,
     dynamodb_updates.REPAIR,
     dynamodb_queries.REPAIR,
+    eventbridge_targets.REPAIR,
 )
 
 

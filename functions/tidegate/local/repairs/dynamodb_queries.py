@@ -127,11 +127,11 @@ def _query(
     start = exclusive_start_key
     if index_name is None:
         found = _of_partition(self, hash_key, condition, start, scan_index_forward)
-        size: Callable[[Item], int] = lambda item: attributes_size(item.attrs)  # noqa: E731
+        size: Callable[[Item], int] = lambda item: attributes_size(item.attrs)
     else:
         index = _index(self, index_name, consistent_read)
         found = _of_index(self, index, hash_key, condition, start, scan_index_forward)
-        size = lambda item: attributes_size(projected(self, index, item))  # noqa: E731
+        size = lambda item: attributes_size(projected(self, index, item))
     page, more = _page(found, limit, size)
     last = self._get_last_evaluated_key(page[-1], index_name) if more else None
     items = copy.deepcopy(page)

@@ -45,7 +45,7 @@ _FINE: Reason = (None, None, None)
 _transact_write_items = DynamoHandler.transact_write_items
 
 
-class IdempotentParameterMismatch(DynamodbException):  # noqa: N818 - AWS's own name for it
+class IdempotentParameterMismatch(DynamodbException):
     def __init__(self) -> None:
         super().__init__(
             "com.amazonaws.dynamodb.v20120810#IdempotentParameterMismatchException",

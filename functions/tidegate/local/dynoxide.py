@@ -1,0 +1,171 @@
+"""dynoxide: a second, real engine for DynamoDB (Rust on SQLite), as a process of its own.
+
+It backs ``tidegate dev --persist`` and the tests that want more than one opinion. ``npm install --prefix .venv/dynoxide
+@dynoxide/linux-x64`` fetches the one binary it is.
+"""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tidegate.errors import DeploymentError
+from tidegate.local.calls import Calls
+from tidegate.local.role import current_role
+from tidegate.local.service import ServiceError
+
+_HOST = "127.0.0.1"
+_PACKAGE = Path("node_modules/@dynoxide/linux-x64/dynoxide")
+_READY_SECONDS = 10.0
+_WRITES = frozenset({"PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem", "TransactWriteItems"})
+_READS = frozenset({"GetItem", "BatchGetItem", "TransactGetItems", "Query", "Scan"})
+_AUTHORIZATION = (
+    "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/dynamodb/aws4_request,"
+    " SignedHeaders=host, Signature=0"
+)
+
+
+def find_binary() -> Path:
+    """Where dynoxide is: ``TIDEGATE_DYNOXIDE``, this environment's ``dynoxide`` folder, or the PATH.
+
+    Raises:
+        DeploymentError: nowhere.
+    """
+    named = os.environ.get("TIDEGATE_DYNOXIDE")
+    on_path = shutil.which("dynoxide")
+    places: list[Path] = [
+        *([Path(named)] if named else ()),
+        Path(sys.prefix) / "dynoxide" / _PACKAGE,
+        *([Path(on_path)] if on_path else ()),
+    ]
+    for place in places:
+        if place.is_file():
+            return place
+    raise DeploymentError(
+        "dynoxide is not installed.",
+        mend="Run `npm install --prefix .venv/dynoxide @dynoxide/linux-x64`, or set TIDEGATE_DYNOXIDE.",
+    )
+
+
+class Dynoxide:
+    """One running dynoxide; in memory unless it is given a file."""
+
+    def __init__(self, *, db_path: Path | None = None) -> None:
+        command = [str(find_binary()), "--host", _HOST, "--port", str(_free_port())]
+        if db_path is not None:
+            db_path.parent.mkdir(parents=True, exist_ok=True)
+            command += ["--db-path", str(db_path)]
+        self.port = int(command[4])
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        self._wait_until_ready()
+
+    @property
+    def url(self) -> str:
+        return f"http://{_HOST}:{self.port}"
+
+    def stop(self) -> None:
+        self._process.terminate()
+        self._process.wait()
+
+    def _wait_until_ready(self) -> None:
+        deadline = time.monotonic() + _READY_SECONDS
+        while time.monotonic() < deadline and self._process.poll() is None:
+            with socket.socket() as probe:
+                if probe.connect_ex((_HOST, self.port)) == 0:
+                    return
+            time.sleep(0.01)
+        self._process.kill()
+        self._process.wait()
+        raise DeploymentError(
+            "dynoxide did not start.", mend=f"Try {find_binary()} by hand, it says why."
+        )
+
+
+class DynoxideTables:
+    """DynamoDB as dynoxide does it: a service of the gateway."""
+
+    def __init__(self, engine: Dynoxide, *, calls: Calls) -> None:
+        self._port = engine.port
+        self._calls = calls
+        self._local = threading.local()
+
+    def call(self, operation: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        metered = operation in _WRITES or operation in _READS
+        asked = {**body, "ReturnConsumedCapacity": "INDEXES"} if metered else body
+        status, answer = self._post(operation, json.dumps(asked).encode())
+        if status != 200:
+            raise _refusal(status, answer)
+        if metered:
+            self._meter(operation, answer)
+            if body.get("ReturnConsumedCapacity", "NONE") == "NONE":
+                answer.pop("ConsumedCapacity", None)
+        return answer
+
+    def _meter(self, operation: str, answer: Mapping[str, Any]) -> None:
+        shown = answer.get("ConsumedCapacity") or []
+        units = sum(one["CapacityUnits"] for one in (shown if isinstance(shown, list) else [shown]))
+        if operation in _WRITES:
+            self._calls.consumed(current_role(), write_units=units)
+        else:
+            self._calls.consumed(current_role(), read_units=units)
+
+    def _post(self, operation: str, body: bytes) -> tuple[int, dict[str, Any]]:
+        headers = {
+            "X-Amz-Target": f"DynamoDB_20120810.{operation}",
+            "Content-Type": "application/x-amz-json-1.0",
+            "Authorization": _AUTHORIZATION,
+        }
+        connection = self._connection()
+        try:
+            connection.request("POST", "/", body, headers)
+            response = connection.getresponse()
+            text = response.read()
+        except (OSError, http.client.HTTPException):
+            connection.close()
+            raise
+        return response.status, json.loads(text or b"{}", object_hook=_binary)
+
+    def _connection(self) -> http.client.HTTPConnection:
+        found: http.client.HTTPConnection | None = getattr(self._local, "connection", None)
+        if found is None:
+            found = self._local.connection = http.client.HTTPConnection(_HOST, self.port)
+        return found
+
+    @property
+    def port(self) -> int:
+        return self._port
+
+
+def _binary(document: dict[str, Any]) -> dict[str, Any]:
+    """Binary attribute values as bytes, as botocore gives them."""
+    if len(document) == 1:
+        if isinstance(document.get("B"), str):
+            return {"B": base64.b64decode(document["B"])}
+        if isinstance(document.get("BS"), list):
+            return {"BS": [base64.b64decode(one) for one in document["BS"]]}
+    return document
+
+
+def _refusal(status: int, answer: dict[str, Any]) -> ServiceError:
+    code = str(answer.pop("__type", "InternalServerError")).rsplit("#", maxsplit=1)[-1]
+    message = str(answer.pop("message", answer.pop("Message", "")))
+    return ServiceError(code, message, status=status, **answer)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((_HOST, 0))
+        return int(probe.getsockname()[1])
