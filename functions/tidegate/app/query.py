@@ -13,6 +13,8 @@ from tidegate.errors import RequestError, UnknownRunError
 from tidegate.ports import Event
 
 QUEUED = frozenset({RunStatus.QUEUED})
+EXPLAINED = 20
+"""Waiting steps of one run whose wait is explained; each takes a few reads, and those after them wait alike."""
 
 
 def run_of(services: Services, run_id: str) -> Run:
@@ -48,9 +50,17 @@ def show_run(services: Services, run_id: str) -> dict[str, Any]:
     document["waiting"] = None
     if run.status is RunStatus.QUEUED:
         document["waiting"] = explain(services, run_claim_id(run_id))
+    waiting = [row for row in rows.values() if row.status is StepStatus.WAITING]
+    why = {
+        row.index: explain(services, step_claim_id(run_id, row.index, row.attempt))
+        for row in waiting[:EXPLAINED]
+    }
     document["steps"] = [
-        _step_document(services, run, step.key, rows.get(step.index), step.index)
-        | {"upstream": [plan.steps[one].key for one in step.upstream]}
+        _step_document(run, step.key, rows.get(step.index), step.index)
+        | {
+            "upstream": [plan.steps[one].key for one in step.upstream],
+            "waiting": why.get(step.index),
+        }
         for step in plan.steps
     ]
     return document
@@ -168,20 +178,11 @@ def run_document(run: Run) -> dict[str, Any]:
     }
 
 
-def _step_document(
-    services: Services, run: Run, key: str, row: StepRow | None, index: int
-) -> dict[str, Any]:
+def _step_document(run: Run, key: str, row: StepRow | None, index: int) -> dict[str, Any]:
     if row is None:
         # A run that is over has no pending steps: what never began was skipped by its end.
         status = StepStatus.SKIPPED if run.status.is_finished else StepStatus.PENDING
-        return {"step": key, "index": index, "status": status.value, "attempt": 0, "reason": None} | {
-            "started_at": None,
-            "finished_at": None,
-            "waiting": None,
-        }
-    waiting = None
-    if row.status is StepStatus.WAITING:
-        waiting = explain(services, step_claim_id(run.run_id, index, row.attempt))
+        row = StepRow(run_id=run.run_id, index=index, status=status, attempt=0)
     return {
         "step": key,
         "index": index,
@@ -190,7 +191,6 @@ def _step_document(
         "reason": row.reason,
         "started_at": None if row.started_at is None else row.started_at.isoformat(),
         "finished_at": None if row.finished_at is None else row.finished_at.isoformat(),
-        "waiting": waiting,
     }
 
 

@@ -159,6 +159,10 @@ class LocalDeployment:
             ),
         )
 
+    def run_status(self, run_id: str) -> str:
+        """The status alone, cheaper than ``run``."""
+        return str(self.call("runs.status", run_id=run_id)["status"])
+
     def runs(self) -> list[str]:
         """Ids of the latest runs, newest first, at most 500."""
         return [one["run_id"] for one in self.call("runs.list", limit=500)["runs"]]
