@@ -1,6 +1,6 @@
 """The manifest: a JSON document, made from ``Definitions`` by ``compiler.py``, all the control plane knows of user code.
 
-It is content-addressed: ``Manifest.hash`` is the SHA-256 of its canonical JSON, runs record that hash, and a manifest
+It is content-addressed: ``Manifest.hash`` is the SHA-256 of its JSON, runs record that hash, and a manifest
 once published under it never changes. The document is used as it is parsed (typed dictionaries, no copies), because
 every cold start pays for reading it.
 """
@@ -114,8 +114,8 @@ class Manifest:
 
     @cached_property
     def text(self) -> str:
-        """Canonical JSON: keys sorted, no white space."""
-        return json.dumps(self.document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        """JSON without white space. Keys stay as the compiler ordered them: of ``steps``, the order is meant."""
+        return json.dumps(self.document, separators=(",", ":"), ensure_ascii=False)
 
     @cached_property
     def hash(self) -> str:
@@ -154,7 +154,13 @@ class Manifest:
             for step in self.document["steps"].values()
             if any(out["asset"] in chosen for out in step["outputs"])
         ]
-        return [self._within(step, chosen, frozenset(one["key"] for one in kept)) for step in kept]
+        made = {
+            (step["key"], out["name"])
+            for step in kept
+            for out in step["outputs"]
+            if out["asset"] in chosen
+        }
+        return [self._within(step, chosen, made) for step in kept]
 
     def plan(self, job: str, assets: tuple[str, ...] | None = None) -> RunPlan:
         """The plan of a run of ``job``, of the selected assets.
@@ -185,7 +191,9 @@ class Manifest:
                 )
         return assets
 
-    def _within(self, step: StepDoc, chosen: frozenset[str], steps: frozenset[str]) -> StepDoc:
+    def _within(
+        self, step: StepDoc, chosen: frozenset[str], within: set[tuple[str, str]]
+    ) -> StepDoc:
         made = [out for out in step["outputs"] if out["asset"] in chosen]
         if len(made) < len(step["outputs"]) and not step["can_subset"]:
             left = ", ".join(str(out["asset"]) for out in step["outputs"] if out not in made)
@@ -197,7 +205,7 @@ class Manifest:
             {
                 "name": one["name"],
                 "fan_in": one["fan_in"],
-                "sources": [source for source in one["sources"] if source[0] in steps],
+                "sources": [source for source in one["sources"] if tuple(source) in within],
             }
             for one in step["inputs"]
         ]
