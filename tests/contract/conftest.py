@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 from moto import mock_aws
 from moto.backends import get_backend
-from moto.core import DEFAULT_ACCOUNT_ID
 from moto.dynamodb.responses import DynamoHandler
 
 from tidegate.adapters.aws.clients import client
 from tidegate.adapters.dynamodb.table import all_tables, bind
 
 REGION = "us-east-1"
+ACCOUNT = "123456789012"
 
 
 @pytest.fixture(scope="session")
@@ -48,7 +48,7 @@ def bound_to_moto(aws: None) -> None:
 @pytest.fixture
 def moto_tables(bound_to_moto: None) -> None:
     """Empty control tables on moto."""
-    get_backend("dynamodb")[DEFAULT_ACCOUNT_ID][REGION].reset()
+    get_backend("dynamodb")[ACCOUNT][REGION].reset()
     for table in all_tables():
         table.create_table()
 
@@ -81,7 +81,7 @@ def at_once() -> Iterator[Any]:
 @pytest.fixture
 def bucket(aws: None) -> str:
     """An empty bucket on moto."""
-    get_backend("s3")[DEFAULT_ACCOUNT_ID]["aws"].reset()
+    get_backend("s3")[ACCOUNT]["aws"].reset()
     client("s3").create_bucket(Bucket="tidegate-data")
     return "tidegate-data"
 
@@ -89,10 +89,10 @@ def bucket(aws: None) -> str:
 @pytest.fixture
 def state_machine(aws: None) -> str:
     """ARN of a state machine on moto, of which nothing was executed yet."""
-    get_backend("stepfunctions")[DEFAULT_ACCOUNT_ID][REGION].reset()
+    get_backend("stepfunctions")[ACCOUNT][REGION].reset()
     machine = client("stepfunctions").create_state_machine(
         name="step",
         definition='{"StartAt": "Wait", "States": {"Wait": {"Type": "Succeed"}}}',
-        roleArn=f"arn:aws:iam::{DEFAULT_ACCOUNT_ID}:role/step",
+        roleArn=f"arn:aws:iam::{ACCOUNT}:role/step",
     )
     return str(machine["stateMachineArn"])

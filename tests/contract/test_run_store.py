@@ -48,6 +48,12 @@ def new_run() -> Callable[..., Run]:
     return make
 
 
+def stored(runs: RunStore, run_id: str = "run-1") -> Run:
+    run = runs.get(run_id)
+    assert run is not None
+    return run
+
+
 def success(index: int = 0, **changes: Any) -> StepRow:
     row = StepRow(
         run_id="run-1",
@@ -94,7 +100,7 @@ class TestCreate:
         answers = at_once([lambda run=run: runs.create(run) for run in asked])
 
         assert [created for _, created in answers].count(True) == 1
-        assert {run.tags["from"] for run, _ in answers} == {runs.get("run-1").tags["from"]}
+        assert {run.tags["from"] for run, _ in answers} == {stored(runs).tags["from"]}
 
     def test_a_run_that_is_not_there_is_none(self, runs: RunStore) -> None:
         assert runs.get("nobody") is None
@@ -108,8 +114,8 @@ class TestCreate:
         run.tags["b"] = "2"
         run.run_config["ops"]["x"] = 1
 
-        stored = runs.get("run-1")
-        assert (stored.tags, stored.run_config) == ({"a": "1"}, {"ops": {}})
+        kept = stored(runs)
+        assert (kept.tags, kept.run_config) == ({"a": "1"}, {"ops": {}})
 
     def test_a_large_selection_and_config_read_back(self, runs: RunStore, new_run: Any) -> None:
         run = new_run(
@@ -145,7 +151,7 @@ class TestMove:
             reason="Step clean failed.",
         )
 
-        run = runs.get("run-1")
+        run = stored(runs)
         assert (run.started_at, run.finished_at, run.reason) == (AT, LATER, "Step clean failed.")
 
     @pytest.mark.parametrize("finished", [RunStatus.SUCCESS, RunStatus.FAILURE, RunStatus.CANCELED])
@@ -206,7 +212,7 @@ class TestMove:
             reason="bad \udcff byte " + "x" * 5000,
         )
 
-        reason = runs.get("run-1").reason
+        reason = stored(runs).reason or ""
         assert reason.startswith("bad ? byte x")
         assert (len(reason), reason[-3:]) == (2000, "...")
 
@@ -269,13 +275,13 @@ class TestSteps:
 
     def test_an_earlier_attempt_comes_too_late(self, runs: RunStore) -> None:
         runs.start_step("run-1", 0, attempt=2, at=AT)
-        stored = runs.step("run-1", 0)
+        row = runs.step("run-1", 0)
 
         starts = runs.start_step("run-1", 0, attempt=1, at=LATER)
         resolves = runs.resolve_step(success(attempt=1), leaves=RUNNING)
 
         assert starts is False
-        assert resolves == (stored, False)
+        assert resolves == (row, False)
 
     def test_a_resolved_step_stays_as_it_is_and_is_answered(self, runs: RunStore) -> None:
         runs.resolve_step(success(), leaves=NO_ROW)

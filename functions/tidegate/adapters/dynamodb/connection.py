@@ -28,9 +28,9 @@ class DeploymentConnection(Connection):
 
     @property
     def client(self) -> Any:
-        if self._client is None:
+        if not _is_usable(self._client):
             with self._client_lock:
-                if self._client is None:
+                if not _is_usable(self._client):
                     self._client = self._new_client()
         return self._client
 
@@ -50,3 +50,8 @@ class DeploymentConnection(Connection):
         return get_session().create_client(
             "dynamodb", self.region, endpoint_url=self.host, config=config
         )
+
+
+def _is_usable(client: Any) -> bool:
+    """A client made before there were credentials would keep having none."""
+    return client is not None and client._request_signer._credentials is not None

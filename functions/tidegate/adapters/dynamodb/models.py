@@ -22,6 +22,7 @@ from pynamodb.attributes import (
 )
 from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 
+from tidegate.adapters.dynamodb.models_admission import AdmissionTable
 from tidegate.adapters.dynamodb.packed import PackedAttribute
 from tidegate.adapters.dynamodb.table import ControlTable
 
@@ -213,6 +214,7 @@ class AuditTable(ControlTable):
 
 TABLES: tuple[type[ControlTable], ...] = (
     RunsTable,
+    AdmissionTable,
     EventsTable,
     AssetsTable,
     AutomationTable,

@@ -1,0 +1,28 @@
+"""All control tables on DynamoDB."""
+
+from __future__ import annotations
+
+from tidegate.adapters.dynamodb.admission import DynamoAdmissionStore
+from tidegate.adapters.dynamodb.assets import DynamoAssetStore
+from tidegate.adapters.dynamodb.events import DynamoEventStore
+from tidegate.adapters.dynamodb.runs import DynamoRunStore
+from tidegate.ports import Clock
+
+
+class DynamoStore:
+    """``tidegate.ports.Store`` on the tables that ``table.bind`` points to."""
+
+    def __init__(
+        self,
+        *,
+        batch_size: int = 25,
+        retention_days: int | None = 30,
+        clock: Clock | None = None,
+    ) -> None:
+        """Events: at most ``batch_size`` in a row, deleted after ``retention_days``; see ``DynamoEventStore``."""
+        self.runs = DynamoRunStore()
+        self.admission = DynamoAdmissionStore()
+        self.events = DynamoEventStore(
+            batch_size=batch_size, retention_days=retention_days, clock=clock
+        )
+        self.assets = DynamoAssetStore()
