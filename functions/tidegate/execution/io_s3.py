@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from dataclasses import dataclass, field
+from functools import cache
 from importlib import import_module
 from typing import Any, Protocol
 
 from tidegate.errors import OutputError
 from tidegate.execution.io_storage import LOADERS, StorageIOManager
 from tidegate.execution.value_format import CONTENT_TYPES, Encoded
+from tidegate.sdk.asset_key import AssetKey
 from tidegate.sdk.env_var import EnvVar, read_env_vars
+from tidegate.sdk.io import InputContext
 from tidegate.sdk.metadata import MetadataValue
 
 FORMAT = "tidegate-format"
@@ -45,10 +49,8 @@ class DataBucket(Protocol):
 class S3Bucket:
     """A bucket on S3; ``AWS_ENDPOINT_URL`` and the other variables of boto3 hold. May be used by several threads."""
 
-    def __init__(self, name: str | EnvVar, client: Any = None) -> None:
+    def __init__(self, name: str | EnvVar) -> None:
         self._name = name
-        self._client = client
-        self._lock = threading.Lock()
 
     @property
     def name(self) -> str:
@@ -57,13 +59,7 @@ class S3Bucket:
 
     @property
     def client(self) -> Any:
-        with self._lock:
-            if self._client is None:
-                config = import_module("botocore.config").Config(
-                    max_pool_connections=LOADERS, retries={"mode": "standard", "max_attempts": 8}
-                )
-                self._client = import_module("boto3").client("s3", config=config)
-            return self._client
+        return _client(os.environ.get("AWS_ENDPOINT_URL"), os.environ.get("AWS_REGION"))
 
     def put_object(
         self, key: str, body: bytes, *, content_type: str, metadata: dict[str, str] | None = None
@@ -109,6 +105,19 @@ class BucketIOManager(StorageIOManager):
         self._bucket = bucket
         self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
 
+    def load_asset(self, key: AssetKey, partition: str | None = None) -> Any:
+        """The stored value of an asset.
+
+        Raises:
+            OutputError: there is none.
+        """
+        partitions = None if partition is None else (partition,)
+        return self.load_input(InputContext(name=key.name, key=key, partitions=partitions))
+
+    def load_output(self, run_id: str, step_key: str, output: str = "result") -> Any:
+        """The stored value of an output that is no asset. Raises as ``load_asset`` does."""
+        return self.load_input(InputContext(name=output, run_id=run_id, step_key=step_key))
+
     def write(self, key: str, value: Encoded) -> MetadataValue:
         self._bucket.put_object(
             f"{self._prefix}{key}",
@@ -134,6 +143,24 @@ class S3IOManager(BucketIOManager):
 
     def __repr__(self) -> str:
         return self._shown
+
+
+_clients = threading.Lock()
+
+
+@cache
+def _make_client(endpoint: str | None, region: str | None) -> Any:
+    config = import_module("botocore.config").Config(
+        max_pool_connections=LOADERS, retries={"mode": "standard", "max_attempts": 8}
+    )
+    session = import_module("boto3.session").Session(region_name=region)
+    return session.client("s3", config=config, endpoint_url=endpoint)
+
+
+def _client(endpoint: str | None, region: str | None) -> Any:
+    """One client for the process, made once: threads that all find none must not make one each."""
+    with _clients:
+        return _make_client(endpoint, region)
 
 
 def _format_of(stored: Stored) -> str:

@@ -1,0 +1,209 @@
+"""Loads the arguments of a step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from tidegate.domain.task import Invocation
+from tidegate.errors import InvocationError
+from tidegate.execution.io_storage import in_parallel
+from tidegate.execution.resources import ResourceScope
+from tidegate.execution.type_check import check_type
+from tidegate.sdk.io import InputContext, IOManager, OutputContext
+from tidegate.sdk.step import StepDefinition, StepInput, StepOutput
+
+_PARALLEL_FROM = 3
+"""Fewer values are loaded one after the other."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Load:
+    """One value to load."""
+
+    context: InputContext
+    manager: IOManager
+
+    def __call__(self) -> Any:
+        return self.manager.load_input(self.context)
+
+
+class StepInputs:
+    """What the inputs of one step are, and where their values come from."""
+
+    def __init__(
+        self,
+        step: StepDefinition,
+        invocation: Invocation,
+        steps: Mapping[str, StepDefinition],
+        scope: ResourceScope,
+        now: datetime,
+    ) -> None:
+        self._step, self._invocation, self._steps, self._scope = step, invocation, steps, scope
+        self.partitions = {
+            one.name: keys
+            for one in step.inputs
+            if one.loads and (keys := partition_keys(step, one, invocation, now)) is not None
+        }
+        """Input name -> partition keys of the asset it loads."""
+
+    def arguments(self) -> dict[str, Any]:
+        """The loaded values by argument name.
+
+        Raises:
+            OutputError: a value is not there.
+            InvocationError: a value does not fit its annotation, or an input has none.
+        """
+        missing = set(self._invocation.missing)
+        plans: dict[str, list[_Load] | None] = {}
+        place = 0
+        for one in self._step.inputs:
+            there = [source for k, source in enumerate(one.sources, place) if k not in missing]
+            place += len(one.sources)
+            if one.loads:
+                plans[one.name] = self._loads(one, there)
+        loaded = iter(self._carry_out([load for loads in plans.values() for load in loads or ()]))
+        values: dict[str, Any] = {}
+        for one in self._step.inputs:
+            if one.name in plans:
+                values[one.name] = self._value(one, plans[one.name], loaded)
+        return values
+
+    def _value(self, one: StepInput, loads: list[_Load] | None, loaded: Any) -> Any:
+        if loads is None:
+            return self._default(one)
+        found = [next(loaded) for _ in loads]
+        value = found if one.fan_in else found[0]
+        check_type(value, one.annotation, f"Input {one.name!r} of step {self._step.key!r}")
+        return value
+
+    def _default(self, one: StepInput) -> Any:
+        if one.default is ...:
+            raise InvocationError(
+                f"Input {one.name!r} of step {self._step.key!r} has no value.",
+                mend="Connect it, or give it a default.",
+            )
+        return one.default
+
+    def _loads(self, one: StepInput, sources: Sequence[tuple[str, str]]) -> list[_Load] | None:
+        """What to load for an input; None when it has only a default."""
+        if one.sources or one.fan_in:
+            if not one.sources:
+                return None
+            return [self._load(one, *self._upstream(source)) for source in sources]
+        if one.asset_key is None:
+            return None
+        output = one.upstream or StepOutput(name="result", asset_key=one.asset_key, annotation=Any)
+        return [self._load(one, "", output)]
+
+    def _upstream(self, source: tuple[str, str]) -> tuple[str, StepOutput]:
+        key, name = source
+        output = next(out for out in self._steps[key].outputs if out.name == name)
+        return key, output
+
+    def _load(self, one: StepInput, step_key: str, output: StepOutput) -> _Load:
+        manager_key = one.io_manager_key or output.io_manager_key
+        common: dict[str, Any] = {
+            "step_key": step_key,
+            "run_id": self._invocation.run_id,
+            "job_name": self._invocation.job,
+            "run_tags": self._invocation.tags,
+            "run_partition": self._invocation.partition_key,
+            "key": output.asset_key,
+            "partitions": self.partitions.get(one.name),
+            "partitions_def": one.partitions_def,
+            "log": self._scope.log,
+        }
+        if output.annotation is None and output.asset_key is None:
+            return _Load(InputContext(**common), _NOTHING)
+        manager = io_manager(self._scope, manager_key)
+        given = self._scope.given(manager_key)
+        common |= {"resources": given.resources, "resource_config": given.resource_config}
+        stored = OutputContext(
+            name=output.name,
+            definition_metadata=output.metadata,
+            annotation=output.annotation,
+            **common,
+        )
+        context = InputContext(
+            name=one.name,
+            definition_metadata=one.metadata,
+            annotation=Any if one.fan_in else one.annotation,
+            upstream_output=stored,
+            consumer=self._step.key,
+            **common,
+        )
+        return _Load(context, manager)
+
+    @staticmethod
+    def _carry_out(loads: list[_Load]) -> list[Any]:
+        """Load everything, side by side where the managers allow it."""
+        if len(loads) >= _PARALLEL_FROM and all(one.manager.loads_in_parallel for one in loads):
+            return in_parallel(_Load.__call__, loads)
+        return [load() for load in loads]
+
+
+class _NothingManager(IOManager):
+    """Stands for outputs that carry no value."""
+
+    loads_in_parallel = True
+
+    def handle_output(self, context: OutputContext, obj: Any) -> None:
+        """Nothing is stored."""
+
+    def load_input(self, context: InputContext) -> None:
+        return None
+
+
+_NOTHING = _NothingManager()
+
+
+def io_manager(scope: ResourceScope, key: str) -> IOManager:
+    """The IO manager of this resource key.
+
+    Raises:
+        InvocationError: the resource is none.
+    """
+    manager = scope.get(key)
+    if isinstance(manager, IOManager) or (
+        hasattr(manager, "handle_output") or hasattr(manager, "load_input")
+    ):
+        found: IOManager = manager
+        return found
+    raise InvocationError(
+        f"Resource {key!r} is no IO manager but {type(manager).__name__}.",
+        mend="Give an IOManager in Definitions(resources=...).",
+    )
+
+
+def partition_keys(
+    step: StepDefinition, one: StepInput, invocation: Invocation, now: datetime
+) -> tuple[str, ...] | None:
+    """Partitions of an upstream asset that an input loads; None when it has none.
+
+    The same partition when both have the same partitions; all of them when only the upstream has any.
+
+    Raises:
+        InvocationError: they are partitioned differently.
+    """
+    upstream = one.partitions_def
+    if one.asset_key is None or upstream is None:
+        return None
+    own, key = step.partitions_def, invocation.partition_key
+    if own is not None and key is None:
+        raise InvocationError(
+            f"Step {step.key!r} is partitioned, and the run has no partition.",
+            mend="Give the run a partition key.",
+        )
+    if own is not None and key is not None and upstream == own:
+        return (key,)
+    if own is None:
+        if not step.is_asset and key is not None and upstream.has_partition_key(key, now):
+            return (key,)
+        return tuple(upstream.get_partition_keys(now))
+    raise InvocationError(
+        f"Step {step.key!r} and its upstream asset {str(one.asset_key)!r} are partitioned differently.",
+        mend="Give them the same partitions definition, or load the asset by yourself and name it in deps.",
+    )

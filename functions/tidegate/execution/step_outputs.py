@@ -1,0 +1,288 @@
+"""Takes what the function of a step returns or yields: checks it, stores it, and notes it for the report."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tidegate.domain.task import Invocation, Materialization
+from tidegate.errors import InvocationError
+from tidegate.execution.resources import ResourceScope
+from tidegate.execution.step_inputs import io_manager
+from tidegate.execution.type_check import check_type
+from tidegate.sdk.context import OpExecutionContext
+from tidegate.sdk.event import (
+    DEFAULT_OUTPUT,
+    NO_VALUE,
+    AssetMaterialization,
+    AssetObservation,
+    MaterializeResult,
+    Output,
+)
+from tidegate.sdk.io import OutputContext
+from tidegate.sdk.metadata import MetadataValue, metadata_json
+from tidegate.sdk.step import StepDefinition, StepOutput
+
+AssetEvent = AssetMaterialization | AssetObservation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Made:
+    """One output, as it was returned or yielded."""
+
+    output: StepOutput
+    value: Any
+    metadata: Mapping[str, MetadataValue] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    data_version: str | None = None
+    by_result: bool = False
+    """It came as a MaterializeResult, whose value may be stored whatever the annotation says."""
+
+
+class StepOutputs:
+    """Outputs of one attempt. What was stored before a failure stays noted."""
+
+    def __init__(
+        self,
+        step: StepDefinition,
+        invocation: Invocation,
+        context: OpExecutionContext,
+        scope: ResourceScope,
+    ) -> None:
+        self._step, self._invocation, self._context, self._scope = step, invocation, context, scope
+        self.produced: list[str] = []
+        self.values: dict[str, Any] = {}
+        self.materializations: list[Materialization] = []
+        self.metadata: dict[str, dict[str, dict[str, Any]]] = {}
+        self.events: list[AssetEvent] = []
+
+    def take(self, result: Any) -> None:
+        """Store all outputs of what the function answered; a generator is run to its end.
+
+        Raises:
+            InvocationError: it is not what the step's outputs need.
+            OutputError: a value could not be stored.
+        """
+        if inspect.isgenerator(result):
+            try:
+                for item in result:
+                    self._yielded(item)
+            finally:
+                result.close()
+        else:
+            for made in self._returned(result):
+                self._store(made)
+        self._finish()
+
+    def _yielded(self, item: Any) -> None:
+        if isinstance(item, (AssetMaterialization, AssetObservation)):
+            self._context.log_event(item)
+        elif isinstance(item, Output):
+            self._store(self._of_output(item, self._named(item.output_name)))
+        elif isinstance(item, MaterializeResult):
+            self._store(self._of_result(item))
+        else:
+            raise InvocationError(
+                f"Step {self._step.key!r} yielded a value of type {type(item).__name__}.",
+                mend="Yield Output(value), MaterializeResult(...) or an asset event.",
+            )
+
+    def _returned(self, result: Any) -> Iterator[_Made]:
+        outputs = self._step.outputs
+        if isinstance(result, (AssetMaterialization, AssetObservation)):
+            raise InvocationError(
+                f"Step {self._step.key!r} returned an {type(result).__name__}.",
+                mend="Yield it, or call context.log_event(...), and return the value.",
+            )
+        if len(outputs) == 1 and not _is_results(result):
+            yield self._at(outputs[0], result)
+        elif result is None and all(one.annotation is None or not one.required for one in outputs):
+            return
+        elif isinstance(result, MaterializeResult) or _is_results(result):
+            for one in result if isinstance(result, (tuple, list)) else (result,):
+                yield self._of_result(one)
+        elif type(result) is tuple and len(result) == len(outputs):
+            for output, one in zip(outputs, result, strict=True):
+                yield self._at(output, one)
+        else:
+            self._refuse_return(result)
+
+    def _refuse_return(self, result: Any) -> None:
+        names = ", ".join(one.name for one in self._step.outputs)
+        got = f"{len(result)} values" if type(result) is tuple else f"a {type(result).__name__}"
+        if not self._step.outputs:
+            raise InvocationError(
+                f"Step {self._step.key!r} returned {got}, and has no outputs.",
+                mend="Return nothing, or declare the output.",
+            )
+        raise InvocationError(
+            f"Step {self._step.key!r} returned {got} for its {len(self._step.outputs)} outputs.",
+            mend=f"Return a tuple with a value for each ({names}), or yield Output(value, output_name=...).",
+        )
+
+    def _at(self, output: StepOutput, value: Any) -> _Made:
+        """What was returned in the place of ``output``."""
+        if isinstance(value, MaterializeResult):
+            return self._of_result(value, output)
+        if isinstance(value, Output):
+            if value.output_name not in (DEFAULT_OUTPUT, output.name):
+                raise InvocationError(
+                    f"Step {self._step.key!r} returned the output {value.output_name!r} in the place of "
+                    f"{output.name!r}.",
+                    mend="Return outputs in the order in which they are declared.",
+                )
+            return self._of_output(value, output)
+        if value is None and not output.required and output.annotation is not None:
+            self._context.log.warning(
+                "The optional output %r was returned as None: a value like any other. To leave it out, "
+                "yield the others.",
+                output.name,
+            )
+        return _Made(output=output, value=value)
+
+    def _of_output(self, one: Output[Any], output: StepOutput) -> _Made:
+        return _Made(
+            output=output,
+            value=one.value,
+            metadata=one.metadata,
+            tags=one.tags,
+            data_version=one.data_version.value if one.data_version else None,
+        )
+
+    def _of_result(self, one: MaterializeResult[Any], place: StepOutput | None = None) -> _Made:
+        assets = [out for out in self._step.outputs if out.asset_key is not None]
+        if one.asset_key is not None:
+            found = [out for out in assets if out.asset_key == one.asset_key]
+        else:
+            found = [place] if place is not None and place.asset_key is not None else assets
+        if len(found) != 1:
+            what = "with no asset_key" if one.asset_key is None else f"of {str(one.asset_key)!r}"
+            names = ", ".join(str(out.asset_key) for out in assets)
+            raise InvocationError(
+                f"Step {self._step.key!r} answered a MaterializeResult {what}.",
+                mend=f"In this run it makes: {names or 'no assets'}.",
+            )
+        return _Made(
+            output=found[0],
+            value=one.value,
+            metadata=one.metadata,
+            tags=one.tags,
+            data_version=one.data_version.value if one.data_version else None,
+            by_result=True,
+        )
+
+    def _named(self, name: str) -> StepOutput:
+        for one in self._step.outputs:
+            if one.name == name:
+                return one
+        names = ", ".join(one.name for one in self._step.outputs)
+        raise InvocationError(
+            f"Step {self._step.key!r} yielded the output {name!r}, which it does not have in this run.",
+            mend=f"Outputs: {names or 'none'}.",
+        )
+
+    def _store(self, made: _Made) -> None:
+        output = made.output
+        if output.name in self._context.made:
+            raise InvocationError(
+                f"Step {self._step.key!r} made its output {output.name!r} twice.",
+                mend="Once will do.",
+            )
+        self._context.made.add(output.name)
+        metadata = {**made.metadata, **self._context.said.get(output.name, {})}
+        if made.value is not NO_VALUE:
+            if not made.by_result:
+                where = f"Output {output.name!r} of step {self._step.key!r}"
+                check_type(made.value, output.annotation, where)
+            if output.annotation is not None or made.by_result:
+                metadata |= self._handle(made, metadata)
+            self.values[output.name] = made.value
+        self.produced.append(output.name)
+        self._note(made, metadata)
+
+    def _handle(self, made: _Made, metadata: Mapping[str, MetadataValue]) -> dict[str, Any]:
+        """Give the value to its IO manager; answers what that says of it."""
+        output, invocation = made.output, self._invocation
+        manager = io_manager(self._scope, output.io_manager_key)
+        given = self._scope.given(output.io_manager_key)
+        context = OutputContext(
+            name=output.name,
+            step_key=self._step.key,
+            run_id=invocation.run_id,
+            job_name=invocation.job,
+            run_tags=invocation.tags,
+            key=output.asset_key,
+            partitions=self._partitions(output),
+            partitions_def=self._step.partitions_def,
+            run_partition=invocation.partition_key,
+            definition_metadata=output.metadata,
+            output_metadata=metadata,
+            annotation=output.annotation,
+            version=output.code_version,
+            resources=given.resources,
+            resource_config=given.resource_config,
+            log=self._scope.log,
+        )
+        store: Callable[..., Any] = manager.handle_output
+        answered = store(context, made.value)
+        for metadata_yielded in answered if inspect.isgenerator(answered) else ():
+            context.add_output_metadata(metadata_yielded)
+        return context.added
+
+    def _partitions(self, output: StepOutput) -> tuple[str, ...] | None:
+        if output.asset_key is None or self._step.partitions_def is None:
+            return None
+        if self._invocation.partition_key is None:
+            raise InvocationError(
+                f"Asset {str(output.asset_key)!r} is partitioned, and the run has no partition.",
+                mend="Give the run a partition key.",
+            )
+        return (self._invocation.partition_key,)
+
+    def _note(self, made: _Made, metadata: Mapping[str, MetadataValue]) -> None:
+        output = made.output
+        if output.asset_key is None:
+            if metadata:
+                self.metadata[output.name] = metadata_json(metadata)
+            return
+        partitions = self._partitions(output)
+        self.materializations.append(
+            Materialization(
+                asset=str(output.asset_key),
+                partition=partitions[0] if partitions else None,
+                metadata=metadata_json(metadata),
+                tags=dict(made.tags),
+                data_version=made.data_version,
+            )
+        )
+        self.events.append(
+            AssetMaterialization(
+                output.asset_key,
+                metadata=metadata,
+                partition=partitions[0] if partitions else None,
+                tags=made.tags,
+            )
+        )
+
+    def _finish(self) -> None:
+        """Outputs that carry no value need not be yielded; all other required ones do."""
+        for output in self._step.outputs:
+            if output.name in self._context.made or not output.required:
+                continue
+            if output.annotation is not None:
+                raise InvocationError(
+                    f"Step {self._step.key!r} did not make its output {output.name!r}.",
+                    mend="Yield it, or declare it with is_required=False.",
+                )
+            self._store(_Made(output=output, value=None))
+
+
+def _is_results(result: Any) -> bool:
+    """Whether it is several MaterializeResults, in whatever order."""
+    return (
+        type(result) in (tuple, list)
+        and bool(result)
+        and all(isinstance(one, MaterializeResult) for one in result)
+    )
