@@ -84,9 +84,7 @@ class AssetGraph:
         return found
 
 
-def in_order(
-    names: Iterable[K], upstream: Callable[[K], Iterable[K]]
-) -> tuple[list[K], list[K]]:
+def in_order(names: Iterable[K], upstream: Callable[[K], Iterable[K]]) -> tuple[list[K], list[K]]:
     """Names with upstream before downstream; where that leaves a choice, in the order given.
 
     Answers the ordered names, and one cycle (first name repeated at its end) when there is any.

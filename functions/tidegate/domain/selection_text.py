@@ -157,7 +157,9 @@ class _Parser:
         token, following = self.now, self.tokens[min(self.place + 1, len(self.tokens) - 1)]
         if not token.is_value or (token.kind == "word" and token.value.lower() in _WORDS):
             if token.kind == "sign" and token.value == "+":
-                self.refuse(f"has `++` at character {token.at + 1}", "Write `2+name` for two levels.")
+                self.refuse(
+                    f"has `++` at character {token.at + 1}", "Write `2+name` for two levels."
+                )
             self.unexpected("an asset")
         self.place += 1
         if following.kind == "sign" and following.value == ":":

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from itertools import pairwise, takewhile
-from typing import Any
+from typing import Any, NoReturn
 from zoneinfo import ZoneInfo
 
 from tidegate.domain.calendar import Calendar, ScheduleType
@@ -53,17 +54,17 @@ class TimeWindowPartitionsDefinition(PartitionsDefinition):
         self._name = type(self).__name__
         self.fmt = fmt
         self.timezone = self._zone(timezone or "UTC")
-        self.end_offset = self._whole("end_offset", end_offset, -10**6, 10**6)
+        self.end_offset = self._whole("end_offset", end_offset, -(10**6), 10**6)
         if (schedule_type is None) == (cron_schedule is None):
-            self._refuse("either schedule_type or cron_schedule missing, or both given", "Give one.")
+            self._refuse(
+                "either schedule_type or cron_schedule missing, or both given", "Give one."
+            )
         if cron_schedule is not None:
             if minute_offset or hour_offset or day_offset is not None:
                 self._refuse("offsets beside cron_schedule", "Put them into the cron.")
             self.calendar = self._of_cron(cron_schedule)
         else:
-            self.calendar = self._of_offsets(
-                schedule_type, minute_offset, hour_offset, day_offset
-            )
+            self.calendar = self._of_offsets(schedule_type, minute_offset, hour_offset, day_offset)
         self.start = self._time("start", start)
         self.end = None if end is None else self._time("end", end)
         self._check_format()
@@ -152,11 +153,7 @@ class TimeWindowPartitionsDefinition(PartitionsDefinition):
         return TimeWindowPartitionsDefinition(
             start=datetime.fromisoformat(document["start"]),
             end=None if end is None else datetime.fromisoformat(end),
-            **{
-                name: document[name]
-                for name in document
-                if name not in ("kind", "start", "end")
-            },
+            **{name: document[name] for name in document if name not in ("kind", "start", "end")},
         )
 
     @cached_property
@@ -217,7 +214,9 @@ class TimeWindowPartitionsDefinition(PartitionsDefinition):
             first, second = self._two(self._first)
             same = self._key(first) == self._key(second)
         except (ValueError, TypeError, StopIteration) as error:
-            self._refuse(f"fmt={self.fmt!r}, which cannot be used: {error}", "Use strftime's signs.")
+            self._refuse(
+                f"fmt={self.fmt!r}, which cannot be used: {error}", "Use strftime's signs."
+            )
         if same:
             self._refuse(
                 f"fmt={self.fmt!r}, and two windows have the key {self._key(first)!r}",
@@ -237,13 +236,11 @@ class TimeWindowPartitionsDefinition(PartitionsDefinition):
         return self._instant(value)
 
     def _read(self, name: str, text: str) -> datetime:
-        for read in (lambda: datetime.strptime(text, self.fmt), lambda: datetime.fromisoformat(text)):
-            try:
-                return read()
-            except (ValueError, TypeError):
-                continue
+        with suppress(ValueError, TypeError):
+            return datetime.strptime(text, self.fmt)
+        with suppress(ValueError):
+            return datetime.fromisoformat(text)
         self._refuse(f"{name}={text!r}, which is not of the form {self.fmt}", "Write it so.")
-        raise AssertionError
 
     def _zone(self, name: Any) -> str:
         try:
@@ -269,30 +266,32 @@ class TimeWindowPartitionsDefinition(PartitionsDefinition):
 
     def _of_cron(self, cron: Any) -> Calendar:
         found = _CRON.fullmatch(" ".join(cron.split())) if isinstance(cron, str) else None
-        shape = None if found is None else tuple(one != "*" for one in found.groups()[1:])
+        fields = found.groups() if found is not None else ("", "", "", "*")
         every = {
-            (False, False, False): ScheduleType.HOURLY,
-            (True, False, False): ScheduleType.DAILY,
-            (True, False, True): ScheduleType.WEEKLY,
-            (True, True, False): ScheduleType.MONTHLY,
-        }.get(shape or (True, True, True))
+            "***": ScheduleType.HOURLY,
+            "h**": ScheduleType.DAILY,
+            "h*w": ScheduleType.WEEKLY,
+            "hd*": ScheduleType.MONTHLY,
+        }.get(
+            "".join(
+                "*" if one == "*" else sign for one, sign in zip(fields[1:], "hdw", strict=True)
+            )
+        )
         if found is None or every is None:
             self._refuse(
                 f"cron_schedule={cron!r}",
                 "Use the form `M * * * *`, `M H * * *`, `M H * * D` or `M H D * *`.",
             )
-        minute, hour, day, weekday = (0 if one == "*" else int(one) for one in found.groups())
+        minute, hour, day, weekday = (0 if one == "*" else int(one) for one in fields)
         wanted = weekday % 7 if every is ScheduleType.WEEKLY else day
-        return self._of_offsets(
-            every, minute, hour, wanted if every in _HIGHEST_DAY else None
-        )
+        return self._of_offsets(every, minute, hour, wanted if every in _HIGHEST_DAY else None)
 
     def _whole(self, name: str, value: Any, lowest: int, highest: int) -> int:
         if type(value) is not int or not lowest <= value <= highest:
             self._refuse(f"{name}={value!r}", f"Give a whole number from {lowest} to {highest}.")
         return int(value)
 
-    def _refuse(self, what: str, mend: str) -> Any:
+    def _refuse(self, what: str, mend: str) -> NoReturn:
         raise DefinitionError(f"{self._name} has {what}.", mend=mend)
 
 

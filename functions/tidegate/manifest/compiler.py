@@ -166,5 +166,3 @@ def _resource(key: str, value: Any) -> dict[str, Any] | None:
 
 def _first_line(error: Exception) -> str:
     return str(error).partition("\n")[0].rstrip(".")
-
-

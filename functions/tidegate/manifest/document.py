@@ -135,7 +135,8 @@ class Manifest:
         except KeyError:
             known = ", ".join(sorted(one for one in self.document["jobs"] if one != ASSET_JOB))
             raise UnknownJobError(
-                f"There is no job {name!r}.", mend=f"Jobs: {known}." if known else "No job is defined."
+                f"There is no job {name!r}.",
+                mend=f"Jobs: {known}." if known else "No job is defined.",
             ) from None
 
     def steps_of(self, job: str, assets: tuple[str, ...] | None) -> list[StepDoc]:
@@ -173,9 +174,7 @@ class Manifest:
             found = self._plans[job, assets] = _plan_of(self.steps_of(job, assets))
         return found
 
-    def _chosen(
-        self, job: str, document: JobDoc, assets: tuple[str, ...] | None
-    ) -> Iterable[str]:
+    def _chosen(self, job: str, document: JobDoc, assets: tuple[str, ...] | None) -> Iterable[str]:
         offered = document["assets"] or []
         if assets is None:
             return offered

@@ -138,7 +138,11 @@ def asset(
         return AssetsDefinition(
             name=own.to_python_identifier(),
             specs=(spec,),
-            outputs=(asset_output("result", spec, io_manager_key or "io_manager", value_annotation(annotation)),),
+            outputs=(
+                asset_output(
+                    "result", spec, io_manager_key or "io_manager", value_annotation(annotation)
+                ),
+            ),
             inputs=inputs,
             signature=signature,
             setting=read_setting(
@@ -171,9 +175,7 @@ def _key(signature: Signature, function: Any, key: Any, name: Any, prefix: Any) 
     return AssetKey([check_name("An asset", part, signature.source) for part in parts])
 
 
-def asset_inputs(
-    where: str, signature: Signature, ins: Any, deps: Any
-) -> tuple[AssetInput, ...]:
+def asset_inputs(where: str, signature: Signature, ins: Any, deps: Any) -> tuple[AssetInput, ...]:
     said = {} if ins is None else ins
     if not isinstance(said, Mapping) or not all(isinstance(v, AssetIn) for v in said.values()):
         raise DefinitionError(f"{where} has ins={ins!r}.", mend='Give {"name": AssetIn(...)}.')

@@ -5,16 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Union
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tidegate.errors import DefinitionError
 
 if TYPE_CHECKING:
+    from tidegate.sdk.asset_spec import AssetDep, AssetSpec, SourceAsset
     from tidegate.sdk.assets_definition import AssetsDefinition
-    from tidegate.sdk.asset_spec import AssetSpec, SourceAsset
 
-    CoercibleToAssetKey = Union["AssetKey", str, Sequence[str]]
-    CoercibleToAssetDep = Union[CoercibleToAssetKey, AssetSpec, SourceAsset, AssetsDefinition]
+    CoercibleToAssetKey: TypeAlias = "AssetKey | str | Sequence[str]"
+    CoercibleToAssetDep: TypeAlias = (
+        "CoercibleToAssetKey | AssetSpec | SourceAsset | AssetsDefinition | AssetDep"
+    )
 
 _NOT_IDENTIFIER = re.compile(r"[^A-Za-z0-9_]")
 

@@ -39,7 +39,9 @@ def lay_out(assets: Iterable[Any]) -> AssetLayout:
         elif isinstance(one, (AssetSpec, SourceAsset)):
             external[id(one)] = one
         else:
-            raise DefinitionError(f"Definitions has {_shown(one)} among its assets.", mend=_mend(one))
+            raise DefinitionError(
+                f"Definitions has {_shown(one)} among its assets.", mend=_mend(one)
+            )
     upstream = _by_key(made.values(), external.values())
     finder = _Finder(upstream, made.values())
     connected = [finder.connect(one) for one in made.values()]
@@ -85,16 +87,16 @@ def _by_key(
                 f"{one.label} and {other.label} have the same step name {one.name!r}.",
                 mend="Rename one of them.",
             )
-    for spec in external:
-        manager = spec.io_manager_key if isinstance(spec, SourceAsset) else "io_manager"
+    for elsewhere in external:
         output = StepOutput(
             name="result",
-            asset_key=spec.key,
-            io_manager_key=manager,
+            asset_key=elsewhere.key,
+            io_manager_key=getattr(elsewhere, "io_manager_key", "io_manager"),
             annotation=Any,
-            metadata=spec.metadata,
+            metadata=elsewhere.metadata,
         )
-        add(spec.key, spec.source, Upstream(output=output, partitions_def=spec.partitions_def))
+        seen = Upstream(output=output, partitions_def=elsewhere.partitions_def)
+        add(elsewhere.key, elsewhere.source, seen)
     return found
 
 
@@ -132,7 +134,9 @@ class _Finder:
             )
             for spec in one.specs
         )
-        inputs = tuple(replace(given, key=renames.get(given.key, given.key)) for given in one.inputs)
+        inputs = tuple(
+            replace(given, key=renames.get(given.key, given.key)) for given in one.inputs
+        )
         return replace(one, specs=specs, inputs=inputs)
 
     def _find(self, one: AssetsDefinition, given: AssetInput) -> AssetKey:

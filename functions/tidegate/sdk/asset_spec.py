@@ -95,7 +95,9 @@ class AssetSpec:
         if self.group_name is not None:
             check_name(f"The group of {where}", self.group_name, "")
         if not isinstance(self.metadata, Mapping):
-            raise DefinitionError(f"{where} has metadata={self.metadata!r}.", mend="Give a mapping.")
+            raise DefinitionError(
+                f"{where} has metadata={self.metadata!r}.", mend="Give a mapping."
+            )
         _check_partitions(where, self.partitions_def)
         for name, value in {
             "key": key,
@@ -217,7 +219,9 @@ def read_deps(where: str, deps: Any) -> tuple[AssetKey, ...]:
             raise DefinitionError(f"{where}: {error.message}", mend=error.mend) from None
         for key in keys:
             if key in found:
-                raise DefinitionError(f"{where} names {str(key)!r} twice in deps.", mend="Once will do.")
+                raise DefinitionError(
+                    f"{where} names {str(key)!r} twice in deps.", mend="Once will do."
+                )
             found[key] = None
     return tuple(found)
 
@@ -227,7 +231,10 @@ def _tags_and_kinds(where: str, tags: Any, kinds: Any) -> tuple[dict[str, str], 
         raise DefinitionError(f"{where} has tags={tags!r}.", mend='Give {"team": "data"}.')
     if isinstance(kinds, str) or not isinstance(kinds, Iterable):
         raise DefinitionError(f"{where} has kinds={kinds!r}.", mend='Give {"python"}.')
-    found, named = {}, dict.fromkeys(kinds if not isinstance(kinds, (set, frozenset)) else sorted(kinds))
+    found, named = (
+        {},
+        dict.fromkeys(kinds if not isinstance(kinds, (set, frozenset)) else sorted(kinds)),
+    )
     for key, value in tags.items():
         name = f"tidegate/{key[8:]}" if str(key).startswith("dagster/") else key
         if str(name).startswith(KIND_TAG):
@@ -250,7 +257,9 @@ def _tags_and_kinds(where: str, tags: Any, kinds: Any) -> tuple[dict[str, str], 
                 f"{where} has the kind {kind!r}.", mend="Use letters, digits, `_`, `-`, `.`."
             )
     if len(named) > MOST_KINDS:
-        raise DefinitionError(f"{where} has {len(named)} kinds.", mend=f"Give {MOST_KINDS} at most.")
+        raise DefinitionError(
+            f"{where} has {len(named)} kinds.", mend=f"Give {MOST_KINDS} at most."
+        )
     return found, tuple(named)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, NoReturn, Union
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 from tidegate.errors import DefinitionError
 from tidegate.sdk.asset_key import AssetKey
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tidegate.sdk.graph import GraphDefinition
     from tidegate.sdk.op import OpDefinition
 
-    NodeDefinition = Union[OpDefinition, GraphDefinition]
+    NodeDefinition: TypeAlias = OpDefinition | GraphDefinition
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class GraphInput:
     def __iter__(self) -> NoReturn:
         _not_a_value(f"input {self.name!r} of graph {self.graph!r}")
 
-    def __bool__(self) -> NoReturn:
+    def __bool__(self) -> bool:  # noqa: PLE0304  (it never returns)
         _not_a_value(f"input {self.name!r} of graph {self.graph!r}")
 
 
@@ -49,7 +49,7 @@ class InvokedOutput:
     def __getitem__(self, index: Any) -> NoReturn:
         _not_a_value(f"output {self.output!r} of {self.node!r}")
 
-    def __bool__(self) -> NoReturn:
+    def __bool__(self) -> bool:  # noqa: PLE0304  (it never returns)
         _not_a_value(f"output {self.output!r} of {self.node!r}")
 
 
@@ -64,7 +64,7 @@ class InvokedOutputs(tuple[InvokedOutput, ...]):
         raise AttributeError(name)
 
 
-Source = Union[InvokedOutput, GraphInput, AssetKey]
+Source: TypeAlias = InvokedOutput | GraphInput | AssetKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,9 +131,7 @@ class GraphBuilder:
 
     def _sources(self, label: str, name: str, value: Any) -> tuple[Source, ...]:
         several = isinstance(value, (list, tuple)) and not isinstance(value, InvokedOutputs)
-        return tuple(
-            self._source(label, name, one) for one in (value if several else (value,))
-        )
+        return tuple(self._source(label, name, one) for one in (value if several else (value,)))
 
     def _source(self, label: str, name: str, value: Any) -> Source:
         if isinstance(value, InvokedOutput):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, Union
+from typing import Any, Literal, TypeAlias
 
 from tidegate.errors import DefinitionError
 from tidegate.sdk.declaration import at, caller_source, known_arguments
@@ -59,7 +59,7 @@ class Ecs:
         return {"kind": "ecs", "cpu": self.cpu, "memory": self.memory, "spot": self.spot}
 
 
-Compute = Union[Literal["lambda"], Ecs]
+Compute: TypeAlias = Literal["lambda"] | Ecs
 
 
 def compute_document(compute: Any, label: str) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Config of ops and resources: what ``config_schema=`` may say, its JSON schema, and reading config of a run by it.
 
 A schema is a subclass of Config, or plain Python: ``str``, ``{"rows": int, "mode": str | None}``, ``[int]``,
-``dict[str, float]``. Keys of a dictionary are required, unless None is allowed.
+``dict[str, float]``. Keys of a dictionary are required, unless None is allowed. A Config class reads its config itself.
 """
 
 from __future__ import annotations
@@ -45,8 +45,11 @@ _ENV = {
 
 def check_schema(where: str, schema: Any) -> None:
     """Raise DefinitionError unless it is a schema."""
-    if is_config(schema):
-        return
+    if not is_config(schema):
+        _check_plain(where, schema)
+
+
+def _check_plain(where: str, schema: Any) -> None:
     kind, parts = _taken_apart(schema)
     if kind is None:
         raise DefinitionError(
@@ -54,35 +57,28 @@ def check_schema(where: str, schema: Any) -> None:
             mend='Use a Config class, or plain types: {"rows": int, "names": [str]}.',
         )
     for part in parts:
-        check_schema(where, part)
+        _check_plain(where, part)
 
 
 def json_schema(schema: Any) -> dict[str, Any] | None:
     """The JSON schema of run config for it; None for None: no config."""
     if schema is None:
         return None
-    if is_config(schema):
-        return relaxed(schema.model_json_schema())
-    return relaxed(_json_schema(schema))
+    found: dict[str, Any] = (
+        schema.model_json_schema() if is_config(schema) else _json_schema(schema)
+    )
+    return dict(relaxed(found))
 
 
-def load_config(schema: Any, value: Any, where: str) -> Any:
-    """Config of a run, read by a schema: an object of the Config class, else the checked plain value.
+def resolve_config(schema: Any, value: Any, where: str) -> Any:
+    """Config of a run, checked against a plain schema, as plain values.
 
     ``{"env": NAME}`` in the place of text or a whole number is read from the environment.
 
     Raises:
         ConfigError: the config does not fit; the message names the field below ``where``.
     """
-    if schema is None:
-        if value:
-            raise ConfigError(f"{where} is given, but it takes no config.", mend="Leave it out.")
-        return value
-    if is_config(schema):
-        return schema.load({} if value is None else value, where)
-    if value is None and isinstance(schema, dict):
-        value = {}
-    return _read(schema, value, where)
+    return _read(schema, {} if value is None and isinstance(schema, dict) else value, where)
 
 
 def relaxed(schema: Any) -> Any:
@@ -125,8 +121,6 @@ def _taken_apart(schema: Any) -> tuple[str | None, tuple[Any, ...]]:
 
 
 def _json_schema(schema: Any) -> dict[str, Any]:
-    if is_config(schema):
-        return dict(schema.model_json_schema())
     kind, parts = _taken_apart(schema)
     if kind == "keys":
         return {
@@ -150,8 +144,6 @@ def _optional(schema: Any) -> bool:
 
 
 def _read(schema: Any, value: Any, where: str) -> Any:
-    if is_config(schema):
-        return schema.load(value, where)
     kind, parts = _taken_apart(schema)
     if kind == "any":
         return _read_any(parts, value, where)

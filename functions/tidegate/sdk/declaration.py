@@ -79,7 +79,7 @@ def check_name(kind: str, name: Any, source: str) -> str:
 
 def known_arguments(target: F) -> F:
     """Make a function or class answer unknown or misplaced arguments with a ``DefinitionError`` that says what exists."""
-    called = target.__init__ if isinstance(target, type) else target
+    called: Any = vars(target)["__init__"] if isinstance(target, type) else target
     signature = inspect.signature(called)
     names = [
         one.name

@@ -9,7 +9,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from tidegate.domain.asset_graph import AssetGraph, AssetNode
-from tidegate.errors import DefinitionError, UnknownJobError
+from tidegate.errors import DefinitionError, InvocationError, UnknownJobError
 from tidegate.sdk.asset_layout import AssetLayout, lay_out
 from tidegate.sdk.asset_spec import AssetSpec
 from tidegate.sdk.assets_definition import AssetsDefinition
@@ -196,8 +196,8 @@ class Definitions:
         )
         try:
             within = steps_within(steps, frozenset(chosen))
-        except Exception as error:
-            raise DefinitionError(f"{label}: {error}") from None
+        except InvocationError as error:
+            raise DefinitionError(f"{label}: {error.message}", mend=error.mend) from None
         if job.retry_policy is not None:
             steps = tuple(
                 replace(step, retry_policy=step.retry_policy or job.retry_policy) for step in steps
@@ -215,9 +215,7 @@ class Definitions:
             source=job.source,
         )
 
-    def _partitions(
-        self, label: str, job: UnresolvedAssetJobDefinition, chosen: list[str]
-    ) -> Any:
+    def _partitions(self, label: str, job: UnresolvedAssetJobDefinition, chosen: list[str]) -> Any:
         """The partitions that the assets of a job share, or those it says it has."""
         found, first = job.partitions_def, ""
         for key in chosen:

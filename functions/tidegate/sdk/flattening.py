@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Union
+from typing import Any
 
 from tidegate.domain.run import CONCURRENCY_KEY_TAG
 from tidegate.errors import DefinitionError
@@ -102,7 +102,9 @@ class _Walk:
                     ),
                 )
             else:
-                self._step(node.definition, key, feeds, _setting(node, node.definition, tags), retry)
+                self._step(
+                    node.definition, key, feeds, _setting(node, node.definition, tags), retry
+                )
                 ends = {name: (key, name) for name in node.definition.output_names}
             made.update({(node.name, name): end for name, end in ends.items()})
         return {name: made[end.node, end.output] for name, end in graph.outputs.items()}

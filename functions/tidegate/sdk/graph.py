@@ -92,7 +92,9 @@ class GraphDefinition:
 
         return job_of_graph(self, **arguments)
 
-    def execute_in_process(self, *, input_values: Mapping[str, Any] | None = None, **how: Any) -> Any:
+    def execute_in_process(
+        self, *, input_values: Mapping[str, Any] | None = None, **how: Any
+    ) -> Any:
         """Run the graph in this process, with no deployment. Arguments as of ``JobDefinition.execute_in_process``."""
         return self.to_job().execute_in_process(input_values=input_values, **how)
 
@@ -216,7 +218,8 @@ def compose(
     for one in parameters.values():
         if one.kind not in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY):
             raise DefinitionError(
-                f"{where} has the parameter {one.name!r}.", mend="Give each input a name of its own."
+                f"{where} has the parameter {one.name!r}.",
+                mend="Give each input a name of its own.",
             )
     for key in ins or {}:
         if key not in parameters:
@@ -246,7 +249,11 @@ def _outputs(where: str, kind: str, returned: Any, out: Any) -> dict[str, Invoke
     elif isinstance(returned, tuple) and names is not None and len(returned) == len(names):
         found = dict(zip(names, returned, strict=True))
     else:
-        found = {} if returned is None else {names[0] if names and len(names) == 1 else "result": returned}
+        found = (
+            {}
+            if returned is None
+            else {names[0] if names and len(names) == 1 else "result": returned}
+        )
     for name, value in found.items():
         check_name(f"An output of {where}", name, "")
         if not isinstance(value, InvokedOutput):

@@ -53,9 +53,7 @@ def is_context(value: Any) -> bool:
     return module is not None and isinstance(value, module.OpExecutionContext)
 
 
-def _take_context(
-    where: str, signature: Signature, left: list[Any], given: dict[str, Any]
-) -> Any:
+def _take_context(where: str, signature: Signature, left: list[Any], given: dict[str, Any]) -> Any:
     name = signature.context_parameter
     if name is None:
         if left and is_context(left[0]):

@@ -85,7 +85,7 @@ class JobDefinition:
                 )
         return steps_within(self.steps, frozenset(self.asset_keys if assets is None else assets))
 
-    def check_fed(self, kind: type[DefinitionError] | type[InvocationError]) -> None:
+    def check_fed(self, kind: type[DefinitionError | InvocationError]) -> None:
         """Raise when an input of a step has no source, no default and no value."""
         for step, name in self.unfed:
             raise kind(
@@ -191,9 +191,7 @@ def define_asset_job(
     where = f"Asset job {name!r}{at(source)}"
     from tidegate.sdk.selection import AssetSelection
 
-    chosen = (
-        AssetSelection.all() if selection is None else AssetSelection.from_coercible(selection)
-    )
+    chosen = AssetSelection.all() if selection is None else AssetSelection.from_coercible(selection)
     return UnresolvedAssetJobDefinition(
         name=name,
         selection=chosen,
@@ -250,9 +248,7 @@ def job_of_graph(
     )
 
 
-def steps_within(
-    steps: Sequence[StepDefinition], chosen: frozenset[str]
-) -> list[StepDefinition]:
+def steps_within(steps: Sequence[StepDefinition], chosen: frozenset[str]) -> list[StepDefinition]:
     """The asset steps that make the chosen assets, cut down to them.
 
     Raises:
@@ -286,7 +282,9 @@ def _cut(step: StepDefinition, within: set[tuple[str, str]]) -> StepDefinition:
 def check_retry(where: str, policy: Any) -> RetryPolicy | None:
     if policy is None or isinstance(policy, RetryPolicy):
         return policy
-    raise DefinitionError(f"{where} has op_retry_policy={policy!r}.", mend="Give a RetryPolicy(...).")
+    raise DefinitionError(
+        f"{where} has op_retry_policy={policy!r}.", mend="Give a RetryPolicy(...)."
+    )
 
 
 def check_partitions(where: str, partitions: Any) -> PartitionsDefinition | None:

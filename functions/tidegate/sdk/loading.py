@@ -7,7 +7,7 @@ import pkgutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from types import ModuleType
-from typing import Any, Union
+from typing import TypeAlias
 
 from tidegate.errors import DefinitionError
 from tidegate.sdk.asset_key import AssetKey, prefix_parts
@@ -15,7 +15,7 @@ from tidegate.sdk.asset_spec import AssetSpec, SourceAsset
 from tidegate.sdk.assets_definition import AssetsDefinition
 from tidegate.sdk.declaration import at, caller_source, known_arguments, user_frame
 
-LoadedAsset = Union[AssetsDefinition, AssetSpec, SourceAsset]
+LoadedAsset: TypeAlias = AssetsDefinition | AssetSpec | SourceAsset
 
 
 @known_arguments
@@ -38,7 +38,8 @@ def load_assets_from_modules(
     for module in modules:
         if not isinstance(module, ModuleType):
             raise DefinitionError(
-                f"load_assets_from_modules{at(caller_source())} got {module!r}.", mend="Give modules."
+                f"load_assets_from_modules{at(caller_source())} got {module!r}.",
+                mend="Give modules.",
             )
         for one in _assets_in(module):
             found[id(one)] = one
@@ -116,7 +117,9 @@ def _revised(
     return [_revise(one, group_name, names) for one in found]
 
 
-def _revise(one: Any, group_name: str | None, names: dict[AssetKey, AssetKey]) -> LoadedAsset:
+def _revise(
+    one: LoadedAsset, group_name: str | None, names: dict[AssetKey, AssetKey]
+) -> LoadedAsset:
     if isinstance(one, AssetsDefinition):
         renamed = one.renamed(names) if names else one
         return renamed.map_asset_specs(lambda spec: _grouped(spec, group_name))

@@ -60,7 +60,7 @@ def multi_asset(
     """
 
     def declare(function: Callable[..., Any]) -> AssetsDefinition:
-        called = name or getattr(function, "__name__", "")
+        called = str(name or getattr(function, "__name__", ""))
         signature = read_signature(function, f"Multi-asset {called!r}")
         check_name("A multi-asset", called, signature.source)
         where = f"Multi-asset {called!r}{at(signature.source)}"
@@ -69,7 +69,8 @@ def multi_asset(
             raise DefinitionError(f"{where} needs either `outs` or `specs`.", mend="Give one.")
         if internal_asset_deps and specs is not None:
             raise DefinitionError(
-                f"{where} has both `specs` and `internal_asset_deps`.", mend="Use deps of the specs."
+                f"{where} has both `specs` and `internal_asset_deps`.",
+                mend="Use deps of the specs.",
             )
         shared = {
             "group_name": group_name,
@@ -151,7 +152,9 @@ def _of_outs(
     for name, one in outs.items():
         check_name(f"An output of {where}", name, "")
         if not isinstance(one, AssetOut):
-            raise DefinitionError(f"{where} has {one!r} as output {name!r}.", mend="Give AssetOut().")
+            raise DefinitionError(
+                f"{where} has {one!r} as output {name!r}.", mend="Give AssetOut()."
+            )
     for name in internal:
         if name not in outs:
             raise DefinitionError(

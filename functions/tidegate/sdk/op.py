@@ -173,7 +173,7 @@ def op(
     """
 
     def declare(function: Callable[..., Any]) -> OpDefinition:
-        called = name or getattr(function, "__name__", "")
+        called = str(name or getattr(function, "__name__", ""))
         where = f"Op {called!r}"
         signature = read_signature(function, where)
         check_name("An op", called, signature.source)
@@ -317,5 +317,3 @@ def several_annotations(returns: Any, count: int) -> list[Any]:
     if len(parts) == count and ... not in parts:
         return [value_annotation(None if one is type(None) else one) for one in parts]
     return [Any] * count
-
-

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Union
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tidegate.domain.asset_graph import AssetGraph
 from tidegate.domain.selection import (
@@ -29,9 +29,9 @@ from tidegate.sdk.asset_key import AssetKey, keys_of, prefix_parts
 if TYPE_CHECKING:
     from tidegate.sdk.asset_key import CoercibleToAssetDep
 
-    CoercibleToAssetSelection = Union[
-        "AssetSelection", str, CoercibleToAssetDep, Sequence[CoercibleToAssetDep]
-    ]
+    CoercibleToAssetSelection: TypeAlias = (
+        "AssetSelection | str | CoercibleToAssetDep | Sequence[CoercibleToAssetDep]"
+    )
 
 
 @dataclass(frozen=True, slots=True)

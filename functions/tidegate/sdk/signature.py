@@ -103,7 +103,9 @@ def is_config(annotation: Any) -> bool:
     """Whether an annotation is a subclass of Config. Does not import pydantic."""
     module = sys.modules.get("tidegate.sdk.config")
     return (
-        module is not None and isinstance(annotation, type) and issubclass(annotation, module.Config)
+        module is not None
+        and isinstance(annotation, type)
+        and issubclass(annotation, module.Config)
     )
 
 
@@ -165,7 +167,7 @@ def _hints(function: Any) -> dict[str, Any]:
     while not hasattr(function, "__annotations__") and hasattr(function, "func"):
         function = function.func
     if not hasattr(function, "__annotations__"):
-        function = getattr(type(function), "__call__", function)
+        function = type(function).__call__
     written = dict(getattr(function, "__annotations__", {}))
     if not any(isinstance(one, str) for one in written.values()):
         return written
@@ -181,5 +183,5 @@ def _resolve(annotation: Any, names: dict[str, Any], scope: dict[str, Any]) -> A
     holder = types.SimpleNamespace(__annotations__={"it": annotation})
     try:
         return typing.get_type_hints(holder, names, scope, include_extras=True)["it"]
-    except Exception:  # whatever evaluating a user's text raises, it names nothing here
+    except Exception:  # noqa: BLE001  (whatever evaluating a user's text raises, it names nothing here)
         return Unresolved(annotation)
