@@ -1,0 +1,230 @@
+"""Find the deployment a command talks to, and talk to it.
+
+The order: ``--target`` or ``TIDEGATE_TARGET``; else the ``tidegate dev`` that runs in this directory or above; else AWS, with
+the credentials at hand. Every request may be made twice, so one whose answer was lost is made again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from tidegate.errors import (
+    ConflictError,
+    DeploymentError,
+    ThrottledError,
+    UnavailableError,
+    from_json,
+)
+
+API_FUNCTION = "tidegate-api"
+DEV_FILE = Path(".tidegate") / "dev.json"
+START_DEV = "Start it with `tidegate dev`, or name another deployment with --target."
+PAUSES = (0.2, 0.5, 1.0)
+"""Seconds before each repetition of a request that the control tables refused."""
+
+
+class Client(Protocol):
+    """What commands need of a deployment: ``app/api.py`` answers."""
+
+    def call(self, action: str, **fields: Any) -> dict[str, Any]:
+        """The result of one request.
+
+        Raises:
+            TidegateError: the deployment refused it, or did not answer.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """Where a deployment answers. ``endpoint`` None: on AWS."""
+
+    function: str = API_FUNCTION
+    endpoint: str | None = None
+    region: str | None = None
+    pid: int | None = None
+
+    def __str__(self) -> str:
+        if self.endpoint is not None:
+            return f"tidegate dev at {self.endpoint}"
+        return f"function {self.function} on AWS"
+
+
+def connect(target: str | None) -> Client:
+    """A client of the deployment that ``target`` names, or of the one that is found.
+
+    Raises:
+        DeploymentError: there is none, or it cannot be reached.
+    """
+    return LambdaClient(locate(target, environ=os.environ, start=Path.cwd()))
+
+
+def locate(target: str | None, *, environ: Mapping[str, str], start: Path) -> Deployment:
+    """Raises:
+    DeploymentError: the ``tidegate dev`` that is asked for, or that left its file, does not run.
+    """
+    function = environ.get("TIDEGATE_API_FUNCTION", API_FUNCTION)
+    if target is not None and target not in ("aws", "dev"):
+        if target.startswith(("http://", "https://")):
+            return Deployment(function=function, endpoint=target, region="us-east-1")
+        return Deployment(function=target)
+    running = None if target == "aws" else running_dev(start)
+    if running is not None:
+        return running
+    if target == "dev":
+        raise DeploymentError("No `tidegate dev` is running here.", mend=START_DEV)
+    return Deployment(function=function)
+
+
+def running_dev(start: Path) -> Deployment | None:
+    """The ``tidegate dev`` of the nearest directory that has one; None if there is no trace of one.
+
+    Raises:
+        DeploymentError: there is a trace, and it leads nowhere.
+    """
+    for folder in (start, *start.parents):
+        path = folder / DEV_FILE
+        if path.is_file():
+            return _read_dev_file(path)
+    return None
+
+
+def _read_dev_file(path: Path) -> Deployment:
+    try:
+        document = json.loads(path.read_text())
+        found = Deployment(
+            function=str(document["function"]),
+            endpoint=str(document["endpoint"]),
+            region=str(document["region"]),
+            pid=int(document["pid"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        raise DeploymentError(
+            f"{path} cannot be read.", mend="Delete it and start `tidegate dev` again."
+        ) from None
+    if found.pid is not None and not _is_alive(found.pid):
+        raise DeploymentError("The `tidegate dev` of this directory has ended.", mend=START_DEV)
+    return found
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
+
+
+class LambdaClient:
+    """Calls the API by invoking its function: who may do what is IAM's to say."""
+
+    def __init__(
+        self,
+        deployment: Deployment,
+        *,
+        client: Any = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._deployment = deployment
+        self._client = client
+        self._sleep = sleep
+
+    def call(self, action: str, **fields: Any) -> dict[str, Any]:
+        request = {"action": action} | {k: v for k, v in fields.items() if v is not None}
+        for pause in PAUSES:
+            try:
+                return self._once(request)
+            except (ThrottledError, ConflictError, UnavailableError):
+                self._sleep(pause)
+        return self._once(request)
+
+    def _once(self, request: dict[str, Any]) -> dict[str, Any]:
+        answer = self._invoke(request)
+        if not isinstance(answer, dict) or "ok" not in answer:
+            raise DeploymentError(
+                f"What answers as {self._deployment} is not the API of Tidegate.",
+                mend="Check --target and TIDEGATE_API_FUNCTION.",
+            )
+        if not answer["ok"]:
+            raise from_json(answer["error"])
+        result: dict[str, Any] = answer["result"]
+        return result
+
+    def _invoke(self, request: dict[str, Any]) -> Any:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            client = self._client or self._connect()
+            response = client.invoke(
+                FunctionName=self._deployment.function, Payload=json.dumps(request).encode()
+            )
+            body = response["Payload"].read()
+        except (BotoCoreError, ClientError) as error:
+            raise self._unreachable(error) from error
+        if response.get("FunctionError"):
+            raise self._failed(body)
+        try:
+            return json.loads(body)
+        except ValueError:
+            return None
+
+    def _connect(self) -> Any:
+        import boto3
+        from botocore.config import Config
+
+        where = self._deployment
+        if where.endpoint is None:
+            self._client = boto3.client("lambda", config=Config(read_timeout=65))
+        else:
+            self._client = boto3.client(
+                "lambda",
+                endpoint_url=where.endpoint,
+                region_name=where.region,
+                aws_access_key_id="local",
+                aws_secret_access_key="local",
+                config=Config(
+                    connect_timeout=3,
+                    read_timeout=65,
+                    proxies={},
+                    retries={"total_max_attempts": 1},
+                ),
+            )
+        return self._client
+
+    def _unreachable(self, error: Exception) -> DeploymentError:
+        if self._deployment.endpoint is not None:
+            return DeploymentError(f"No answer from {self._deployment}.", mend=START_DEV)
+        kind = type(error).__name__
+        if kind in ("NoCredentialsError", "PartialCredentialsError", "NoRegionError"):
+            return DeploymentError(
+                "No `tidegate dev` runs here, and there are no AWS credentials and region.",
+                mend="Start `tidegate dev`, or set AWS_PROFILE and AWS_REGION.",
+            )
+        code = getattr(error, "response", {}).get("Error", {}).get("Code", "")
+        if code == "ResourceNotFoundException":
+            return DeploymentError(
+                f"There is no {self._deployment}.",
+                mend="Deploy it, or check AWS_PROFILE, AWS_REGION and TIDEGATE_API_FUNCTION.",
+            )
+        return DeploymentError(
+            f"{str(self._deployment).capitalize()} cannot be called: {error}".rstrip(".") + ".",
+            mend="Check AWS_PROFILE, AWS_REGION and what your role may invoke.",
+        )
+
+    def _failed(self, body: bytes) -> DeploymentError:
+        try:
+            document = json.loads(body)
+            reason = f"{document.get('errorType', 'Error')}: {document.get('errorMessage', '')}"
+        except (ValueError, AttributeError):
+            reason = body[:200].decode(errors="replace")
+        return DeploymentError(
+            f"The API failed: {reason.rstrip('.')}.",
+            mend="Its log group has the details; try again.",
+        )

@@ -1,0 +1,248 @@
+"""``tidegate runs``: list, show, logs and wait."""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tidegate.cli import connect, screen, wording
+from tidegate.cli.options import AsJson, Target
+from tidegate.errors import RequestError, UnknownRunError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+app = typer.Typer(help="Look at runs.", no_args_is_help=True)
+
+RunId = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[RUN]", help="A run id, or its beginning or end. The latest if left out."
+    ),
+]
+SEARCHED = 500
+"""Latest runs among which a shortened id is looked for."""
+
+
+@app.command("list")
+def list_runs(
+    job: Annotated[str | None, typer.Option(help="Only runs of this job.")] = None,
+    status: Annotated[str | None, typer.Option(help="Only runs of this status.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=500, help="How many.")] = 20,
+    cursor: Annotated[str | None, typer.Option(help="Read on from here (see --json).")] = None,
+    as_json: AsJson = False,
+    target: Target = None,
+) -> None:
+    """The latest runs, newest first."""
+    client = connect.connect(target)
+    page = client.call("runs.list", job=job, status=status, limit=limit, cursor=cursor)
+    if as_json:
+        return screen.print_json(page)
+    console = screen.console()
+    if not page["runs"]:
+        return console.print("No runs." if job or status else "No runs yet.")
+    console.print(_table(page["runs"]))
+    if page["cursor"]:
+        console.print(f"The latest {limit}; more with --limit.", style="dim")
+
+
+def _table(runs: list[dict[str, Any]]) -> Any:
+    from rich.text import Text
+
+    now = wording.now()
+    has_partitions = any(one["partition_key"] for one in runs)
+    made = screen.table("RUN", "JOB", "STATUS", "CREATED", "TOOK", right=("TOOK",))
+    if has_partitions:
+        made.add_column("PARTITION", overflow="fold")
+    for one in runs:
+        cells = [
+            Text(wording.short(one["run_id"])),
+            Text(what(one)),
+            Text(screen.word(one["status"]), style=screen.STYLES.get(one["status"], "")),
+            Text(wording.clock(one["created_at"], now)),
+            Text(wording.took(one, now)),
+        ]
+        made.add_row(*cells, *([Text(one["partition_key"] or "")] if has_partitions else []))
+    return made
+
+
+def what(run: Mapping[str, Any]) -> str:
+    """The job; for a run of assets without one, the assets."""
+    if not run["job"].startswith("__"):
+        return str(run["job"])
+    assets = run["assets"] or []
+    if not assets:
+        return "all assets"
+    rest = f" and {len(assets) - 1} more" if len(assets) > 1 else ""
+    return f"{assets[-1]}{rest}"
+
+
+@app.command()
+def show(
+    run: RunId = None,
+    every: Annotated[bool, typer.Option("--all", help="All steps, however many.")] = False,
+    as_json: AsJson = False,
+    target: Target = None,
+) -> None:
+    """One run and the timeline of its steps."""
+    client = connect.connect(target)
+    document = client.call("runs.show", run_id=resolve(client, run))
+    if as_json:
+        return screen.print_json(document)
+    _show(screen.console(), document, every=every)
+
+
+def _show(console: Console, run: dict[str, Any], *, every: bool) -> None:
+    from rich.text import Text
+
+    from tidegate.cli import timeline
+
+    now = wording.now()
+    head = Text.assemble(("Run ", "dim"), run["run_id"], "  ", (what(run), "bold"))
+    if run["partition_key"]:
+        head.append(f"  {run['partition_key']}")
+    console.print(head)
+    console.print(_state(run))
+    if run["waiting"] is not None:
+        console.print(f"It {wording.why(run['waiting'], now)}.")
+        console.print(f"Held by {wording.holders(run['waiting'])}.")
+    elif run["reason"]:
+        console.print(run["reason"])
+    tags = {key: value for key, value in run["tags"].items() if key != "tidegate/partition"}
+    if tags:
+        console.print(
+            "  ".join(f"{key}={value}" for key, value in sorted(tags.items())), style="dim"
+        )
+    steps = run["steps"]
+    shown = timeline.chosen(steps, most=len(steps) if every else timeline.SHOWN_STEPS)
+    console.print()
+    for line in timeline.lines(
+        run, shown, width=console.width, now=now, ascii_only=console.options.ascii_only
+    ):
+        console.print(line, soft_wrap=True)
+    if len(shown) < len(steps):
+        kinds = Counter(one["status"] for one in steps)
+        counts = ", ".join(f"{n:,} {screen.word(kind)}" for kind, n in kinds.items())
+        console.print(
+            f"{len(shown)} of {len(steps):,} steps ({counts}); --all shows them.", style="dim"
+        )
+
+
+def _state(run: Mapping[str, Any]) -> Any:
+    from rich.text import Text
+
+    now = wording.now()
+    line = Text(screen.word(run["status"]), style=screen.STYLES.get(run["status"], ""))
+    line.append(f"  created {wording.clock(run['created_at'], now)}", style="dim")
+    if run["started_at"]:
+        line.append(f", started {wording.clock(run['started_at'], now)}", style="dim")
+        verb = "took" if run["finished_at"] else "running for"
+        line.append(f", {verb} {wording.took(run, now)}", style="dim")
+    return line
+
+
+@app.command()
+def logs(
+    run: RunId = None,
+    step: Annotated[str | None, typer.Option(help="Only this step.")] = None,
+    as_json: AsJson = False,
+    target: Target = None,
+) -> None:
+    """Everything that happened in a run, in order: events and what user code logged."""
+    client = connect.connect(target)
+    events = client.call("runs.logs", run_id=resolve(client, run))["events"]
+    if step is not None:
+        named = {one["step"] for one in events} - {None}
+        if step not in named:
+            known = ", ".join(sorted(named)[:12]) or "none yet"
+            raise RequestError(
+                f"No event is of a step {step!r}.", mend=f"Steps with events: {known}."
+            )
+        events = [one for one in events if one["step"] == step]
+    if as_json:
+        return screen.print_json({"events": events})
+    console = screen.console()
+    for event in events:
+        console.print(_event(event), soft_wrap=True)
+    if not events:
+        console.print("Nothing happened yet.")
+
+
+_LEVELS = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "red"}
+
+
+def _event(event: Mapping[str, Any]) -> Any:
+    from rich.text import Text
+
+    at = wording.moment(event["at"])
+    time = at.astimezone().strftime("%H:%M:%S.%f")[:-3] if at else ""
+    line = Text.assemble((time, "dim"), "  ")
+    if event["step"]:
+        line.append(f"{event['step']}  ")
+    level = event["level"] or "INFO"
+    if event["kind"] == "LOG":
+        if level != "INFO":
+            line.append(f"{level}  ", style=_LEVELS.get(level, "dim"))
+        return line.append(event["message"])
+    line.append(event["kind"], style=_LEVELS.get(level, "dim"))
+    return line.append(f"  {event['message']}") if event["message"] else line
+
+
+@app.command()
+def wait(
+    run: RunId = None,
+    timeout: Annotated[
+        float | None, typer.Option(min=0, help="Stop waiting after so many seconds.")
+    ] = None,
+    as_json: AsJson = False,
+    target: Target = None,
+) -> None:
+    """Wait for a run to end. The exit code is 0 only if it succeeded."""
+    from tidegate.cli.follow import follow
+
+    client = connect.connect(target)
+    raise typer.Exit(follow(client, resolve(client, run), as_json=as_json, timeout=timeout))
+
+
+def resolve(client: connect.Client, text: str | None) -> str:
+    """The full id that ``text`` stands for; the latest run if None.
+
+    Raises:
+        UnknownRunError: no run, or more than one.
+    """
+    if text is not None and _is_id(text):
+        return text
+    latest = client.call("runs.list", limit=1 if text is None else SEARCHED)["runs"]
+    if text is None:
+        if not latest:
+            raise UnknownRunError(
+                "There are no runs yet.", mend="`tidegate materialize --select '*'` makes one."
+            )
+        return str(latest[0]["run_id"])
+    found = [
+        str(one["run_id"])
+        for one in latest
+        if one["run_id"].startswith(text.lower()) or one["run_id"].endswith(text.lower())
+    ]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise UnknownRunError(
+            f"{len(found)} runs have an id that begins or ends with {text!r}.",
+            mend=f"Say more of it: {', '.join(found[:3])}.",
+        )
+    raise UnknownRunError(
+        f"None of the latest {SEARCHED} runs has an id that begins or ends with {text!r}.",
+        mend="`tidegate runs list` shows them; the full id finds any run.",
+    )
+
+
+def _is_id(text: str) -> bool:
+    try:
+        return str(uuid.UUID(text)) == text.lower()
+    except ValueError:
+        return False
