@@ -10,6 +10,7 @@ import json
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from tidegate.app.launch import advance, launch
@@ -45,7 +46,7 @@ def complete(services: Services, outcome: Mapping[str, Any]) -> None:
     step = plan.steps[index]
     report = _report(services, outcome, run, step, attempt)
     row, wrote = services.store.runs.resolve_step(
-        _resolved(run, step, report, attempt), leaves=_STARTED
+        _resolved(run, step, report, attempt, services.clock.now()), leaves=_STARTED
     )
     if not row.status.is_resolved or row.attempt != attempt:
         logger.warning(
@@ -66,8 +67,10 @@ def _identity(outcome: Mapping[str, Any]) -> tuple[str, int, int]:
     return run_id, index, attempt
 
 
-def _resolved(run: Run, step: PlanStep, report: Report, attempt: int) -> StepRow:
+def _resolved(run: Run, step: PlanStep, report: Report, attempt: int, now: datetime) -> StepRow:
+    """The row to write. A clock in user code may be wrong: its times are kept between the run's begin and now."""
     failure = report.failure
+    finished_at = max(run.created_at, min(report.finished_at, now))
     return StepRow(
         run_id=run.run_id,
         index=step.index,
@@ -77,8 +80,8 @@ def _resolved(run: Run, step: PlanStep, report: Report, attempt: int) -> StepRow
         reason=None if failure is None else f"{failure.error}: {failure.message}"[:_SHOWN],
         failed=failure is not None,
         fingerprint=report.fingerprint(),
-        started_at=report.started_at,
-        finished_at=report.finished_at,
+        started_at=max(run.created_at, min(report.started_at, finished_at)),
+        finished_at=finished_at,
     )
 
 
@@ -193,7 +196,7 @@ def _record(services: Services, run: Run, step: PlanStep, row: StepRow, report: 
             asset=one.asset,
             partition=one.partition if one.partition is not None else run.partition_key,
             run_id=run.run_id,
-            at=report.finished_at,
+            at=row.finished_at or report.finished_at,
             metadata=one.metadata,
             tags=one.tags,
             data_version=one.data_version,
@@ -206,15 +209,14 @@ def _record(services: Services, run: Run, step: PlanStep, row: StepRow, report: 
 
 
 def _events(run: Run, step: PlanStep, row: StepRow, report: Report) -> list[Event]:
-    base = Event(
-        run_id=run.run_id, at=report.started_at, kind="", step=step.key, attempt=row.attempt
-    )
+    began, ended = row.started_at or report.started_at, row.finished_at or report.finished_at
+    base = Event(run_id=run.run_id, at=began, kind="", step=step.key, attempt=row.attempt)
     events = [replace(base, kind=EventKind.STEP_START)]
     events += [
-        replace(base, at=line.at, kind=EventKind.LOG, level=line.level, message=line.message)
+        replace(base, at=max(began, min(line.at, ended)), kind=EventKind.LOG, level=line.level, message=line.message)
         for line in report.logs
     ]
-    done = replace(base, at=report.finished_at)
+    done = replace(base, at=ended)
     if report.logs_key:
         events.append(replace(done, kind=EventKind.LOGS_CAPTURED, data={"key": report.logs_key}))
     events += [

@@ -65,9 +65,12 @@ class Environment:
 def build(
     environment: Environment, *, manifest: Manifest, settings: Settings, clock: Clock, ids: Ids
 ) -> Services:
-    """The services on AWS: or on what answers in its place, locally."""
-    bind(prefix=environment.table_prefix, region=environment.region)
-    store = DynamoStore(retention_days=settings.event_retention_days, clock=clock)
+    """The services on AWS, or on what answers in its place locally. The tables are bound already."""
+    store = DynamoStore(
+        batch_size=settings.event_batch_size,
+        retention_days=settings.event_retention_days,
+        clock=clock,
+    )
     blobs = S3Blobs(environment.data_bucket)
     return Services(
         store=store,
@@ -109,8 +112,10 @@ def services() -> Services:
 @cache
 def _from_environment() -> Services:
     """The services of this function, once per cold start; settings that changed with the deploy are applied."""
+    environment = Environment.read(os.environ)
+    bind(prefix=environment.table_prefix, region=environment.region)
     built = build(
-        Environment.read(os.environ),
+        environment,
         manifest=Manifest.parse(Path(os.environ["TIDEGATE_MANIFEST"]).read_bytes()),
         settings=Settings.from_json(json.loads(Path(os.environ["TIDEGATE_SETTINGS"]).read_bytes())),
         clock=SystemClock(),

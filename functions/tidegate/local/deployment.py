@@ -7,28 +7,32 @@ in; the state machine is the ASL file; tables come from the models. Only the com
 from __future__ import annotations
 
 import json
+import os
 import random
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tidegate.adapters.ids import TimeOrderedIds
 from tidegate import state_machines
+from tidegate.adapters.ids import TimeOrderedIds
 from tidegate.app.apply_settings import apply_settings
 from tidegate.domain.settings import Settings
+from tidegate.errors import DeploymentError
 from tidegate.execution.io_s3 import S3IOManager
 from tidegate.execution.user_code import handle as run_user_code
 from tidegate.handlers import api, monitor, queue, steps
 from tidegate.handlers.environment import Environment, build, serving
 from tidegate.local.aws import LocalAws
+from tidegate.local.containers import ProcessContainer
 from tidegate.local.role import Role
 from tidegate.manifest.compiler import compile_manifest
 from tidegate.sdk.asset_key import AssetKey
 
 if TYPE_CHECKING:
+    from tidegate.local.containers import Exited, Running
     from tidegate.local.clock import RealClock, SimulatedClock
     from tidegate.sdk.definitions import Definitions
 
@@ -40,6 +44,19 @@ MONITOR_FUNCTION = "tidegate-monitor"
 USER_FUNCTION = "tidegate-user-code"
 STATE_MACHINE = Path(state_machines.__file__).parent / "step.asl.json"
 SWEEP_EVERY = timedelta(minutes=5)
+RULES: dict[str, dict[str, Any]] = {
+    "tidegate-containers": {
+        "source": ["aws.ecs"],
+        "detail-type": ["ECS Task State Change"],
+        "detail": {"lastStatus": ["STOPPED"]},
+    },
+    "tidegate-executions": {
+        "source": ["aws.states"],
+        "detail-type": ["Step Functions Execution Status Change"],
+        "detail": {"status": ["FAILED", "TIMED_OUT", "ABORTED"]},
+    },
+}
+"""As CDK deploys them."""
 
 
 class Deployment:
@@ -99,6 +116,9 @@ class Deployment:
             aws.register(name, _entry(module.handler), role=Role.CONTROL)
         takes = (lambda _: self._step_time) if self._step_time else None
         aws.register(USER_FUNCTION, self._run_step, role=Role.USER, takes=takes)
+        aws.register_task(_Containers(aws, self._defs))
+        self._create_rules()
+        self._sweep_later()
         apply_settings(self.services)
 
     def _create_state_machine(self) -> str:
@@ -120,6 +140,23 @@ class Deployment:
         )
         return str(made["stateMachineArn"])
 
+    def _create_rules(self) -> None:
+        """Containers and executions that ended are told to the monitor, as on AWS."""
+        events = self.aws.client("events")
+        for name, pattern in RULES.items():
+            events.put_rule(Name=name, EventPattern=json.dumps(pattern), State="ENABLED")
+            target = f"arn:aws:lambda:{self.aws.region}:123456789012:function:{MONITOR_FUNCTION}"
+            events.put_targets(Rule=name, Targets=[{"Id": "monitor", "Arn": target}])
+
+    def _sweep_later(self) -> None:
+        """The rule that ticks every few minutes; moto's never fire."""
+
+        def tick() -> None:
+            self.aws.functions.send(MONITOR_FUNCTION, {"detail-type": "Scheduled Event"})
+            self._sweep_later()
+
+        self.aws.loop.call_later(SWEEP_EVERY, tick)
+
     def stop(self) -> None:
         self._stack.close()
 
@@ -140,12 +177,40 @@ class Deployment:
         return S3IOManager(bucket=self.aws.bucket).load_output(run_id, step, output)
 
     def _run_step(self, event: dict[str, Any]) -> dict[str, Any]:
-        return run_user_code(
-            event,
-            defs=self._defs,
-            bucket=self.aws.bucket,
-            now=self.aws.clock.now,
+        report = run_user_code(
+            event, defs=self._defs, bucket=self.aws.bucket, now=self.aws.clock.now
         )
+        if self._step_time and "finished_at" in report:
+            finished = datetime.fromisoformat(report["finished_at"]) + self._step_time
+            report["finished_at"] = finished.isoformat()
+        return report
+
+
+class _Containers:
+    """Steps on ECS: a Python of their own, which imports the definitions again, as the container on AWS does."""
+
+    def __init__(self, aws: LocalAws, defs: Definitions) -> None:
+        self._aws = aws
+        self._defs = defs
+
+    def start(self, environ: Mapping[str, str], exited: Exited) -> Running:
+        path, attribute = self._defs.origin
+        if attribute is None:
+            raise DeploymentError(
+                f"A step on ECS cannot import its definitions again: no name in {path or 'a module'} holds them.",
+                mend="Assign the Definitions to a name at the top level of their module.",
+            )
+        own = {
+            "TIDEGATE_DEFINITIONS": f"{path}:{attribute}",
+            "TIDEGATE_DATA_BUCKET": self._aws.bucket,
+            "PYTHONPATH": os.pathsep.join(one for one in sys.path if one),
+        }
+        process = ProcessContainer(
+            self._aws.loop,
+            [sys.executable, "-m", "tidegate.execution.container"],
+            environ=lambda: {**self._aws.child_environ(), **own},
+        )
+        return process.start(environ, exited)
 
 
 class _Context:
