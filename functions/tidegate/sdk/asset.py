@@ -17,7 +17,7 @@ from tidegate.sdk.op import (
     read_config_type,
     value_annotation,
 )
-from tidegate.sdk.setting import read_setting
+from tidegate.sdk.setting import read_setting, settings_in
 from tidegate.sdk.signature import Signature, read_signature
 from tidegate.sdk.step import StepOutput
 
@@ -115,51 +115,45 @@ def asset(
         DefinitionError: an argument, or a parameter of the function, makes no sense.
     """
 
-    def declare(function: Callable[..., Any]) -> AssetsDefinition:
-        signature = read_signature(function, f"Asset {name or getattr(function, '__name__', '')!r}")
-        own = _key(signature, function, key, name, key_prefix)
-        where = f"Asset {str(own)!r}{at(signature.source)}"
-        inputs = asset_inputs(where, signature, ins, deps)
-        spec = AssetSpec(
-            own,
-            deps=[one.key for one in inputs],
-            description=describe(function, description),
-            metadata=metadata or {},
-            skippable=not output_required,
-            group_name=group_name,
-            code_version=code_version,
-            owners=owners or (),
-            tags=tags or {},
-            kinds=kinds or (),
-            partitions_def=partitions_def,
-            source=signature.source,
-        )
-        annotation = signature.returns if dagster_type is ... else dagster_type
-        return AssetsDefinition(
-            name=own.to_python_identifier(),
-            specs=(spec,),
-            outputs=(
-                asset_output(
-                    "result", spec, io_manager_key or "io_manager", value_annotation(annotation)
-                ),
-            ),
-            inputs=inputs,
-            signature=signature,
-            setting=read_setting(
-                where,
-                pool=pool,
-                slots=slots,
-                tags=op_tags,
-                compute=compute,
-                timeout=timeout,
-                retry_policy=retry_policy,
-                required_resource_keys=required_resource_keys,
-            ),
-            config_type=read_config_type(where, signature, config_schema),
-            description=spec.description or "",
-        )
+    said = {name: value for name, value in locals().items() if name != "compute_fn"}
+    if compute_fn is None:
+        return lambda function: _declare(function, said)
+    return _declare(compute_fn, said)
 
-    return declare if compute_fn is None else declare(compute_fn)
+
+def _declare(function: Any, said: Mapping[str, Any]) -> AssetsDefinition:
+    """The definition that ``@asset`` makes, given all of its arguments."""
+    called = said["name"] or getattr(function, "__name__", "")
+    signature = read_signature(function, f"Asset {called!r}")
+    own = _key(signature, function, said["key"], said["name"], said["key_prefix"])
+    where = f"Asset {str(own)!r}{at(signature.source)}"
+    inputs = asset_inputs(where, signature, said["ins"], said["deps"])
+    spec = AssetSpec(
+        own,
+        deps=[one.key for one in inputs],
+        description=describe(function, said["description"]),
+        metadata=said["metadata"] or {},
+        skippable=not said["output_required"],
+        group_name=said["group_name"],
+        code_version=said["code_version"],
+        owners=said["owners"] or (),
+        tags=said["tags"] or {},
+        kinds=said["kinds"] or (),
+        partitions_def=said["partitions_def"],
+        source=signature.source,
+    )
+    annotation = signature.returns if said["dagster_type"] is ... else said["dagster_type"]
+    manager = "io_manager" if said["io_manager_key"] is None else said["io_manager_key"]
+    return AssetsDefinition(
+        name=own.to_python_identifier(),
+        specs=(spec,),
+        outputs=(asset_output("result", spec, manager, value_annotation(annotation)),),
+        inputs=inputs,
+        signature=signature,
+        setting=read_setting(where, tags=said["op_tags"], **settings_in(said)),
+        config_type=read_config_type(where, signature, said["config_schema"]),
+        description=spec.description or "",
+    )
 
 
 def _key(signature: Signature, function: Any, key: Any, name: Any, prefix: Any) -> AssetKey:
@@ -193,14 +187,7 @@ def asset_inputs(where: str, signature: Signature, ins: Any, deps: Any) -> tuple
                 mend=f"{suggestion(name, names)}Add the parameter, or use deps.",
             )
         found.append(_input(check_name(f"An input of {where}", name, ""), extra, Any, ...))
-    by_key: dict[AssetKey, str] = {}
-    for made in found:
-        if made.key in by_key:
-            raise DefinitionError(
-                f"{where} reads {str(made.key)!r} as {by_key[made.key]!r} and as {made.name!r}.",
-                mend="Read it once.",
-            )
-        by_key[made.key] = made.name
+    by_key = _by_key(where, found)
     waited = read_deps(where, deps)
     for key in waited:
         if key in by_key:
@@ -209,6 +196,18 @@ def asset_inputs(where: str, signature: Signature, ins: Any, deps: Any) -> tuple
                 mend="Keep one: the argument loads it, deps only waits for it.",
             )
     return (*found, *order_only(where, found, waited))
+
+
+def _by_key(where: str, found: Iterable[AssetInput]) -> dict[AssetKey, str]:
+    by_key: dict[AssetKey, str] = {}
+    for made in found:
+        if made.key in by_key:
+            raise DefinitionError(
+                f"{where} reads {str(made.key)!r} as {by_key[made.key]!r} and as {made.name!r}.",
+                mend="Read it once.",
+            )
+        by_key[made.key] = made.name
+    return by_key
 
 
 def _input(name: str, said: AssetIn, annotation: Any, default: Any) -> AssetInput:

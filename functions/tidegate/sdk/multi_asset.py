@@ -13,7 +13,7 @@ from tidegate.sdk.asset_spec import AssetIn, AssetOut, AssetSpec
 from tidegate.sdk.assets_definition import AssetInput, AssetsDefinition
 from tidegate.sdk.declaration import at, check_name, known_arguments, suggestion
 from tidegate.sdk.op import describe, read_config_type, several_annotations, value_annotation
-from tidegate.sdk.setting import read_setting
+from tidegate.sdk.setting import read_setting, settings_in
 from tidegate.sdk.signature import Signature, read_signature
 from tidegate.sdk.step import StepOutput
 
@@ -59,54 +59,49 @@ def multi_asset(
         DefinitionError: an argument, or a parameter of the function, makes no sense.
     """
 
-    def declare(function: Callable[..., Any]) -> AssetsDefinition:
-        called = str(name or getattr(function, "__name__", ""))
-        signature = read_signature(function, f"Multi-asset {called!r}")
-        check_name("A multi-asset", called, signature.source)
-        where = f"Multi-asset {called!r}{at(signature.source)}"
-        inputs = asset_inputs(where, signature, ins, deps)
-        if (outs is None) == (specs is None):
-            raise DefinitionError(f"{where} needs either `outs` or `specs`.", mend="Give one.")
-        if internal_asset_deps and specs is not None:
-            raise DefinitionError(
-                f"{where} has both `specs` and `internal_asset_deps`.",
-                mend="Use deps of the specs.",
-            )
-        shared = {
-            "group_name": group_name,
-            "code_version": code_version,
-            "partitions_def": partitions_def,
-        }
-        if specs is not None:
-            made = _of_specs(where, signature, specs, inputs, shared)
-        else:
-            made = _of_outs(where, signature, outs, inputs, internal_asset_deps or {}, shared)
-        own = {one.asset_key for one in made[1]}
-        listed = {one.key for one in inputs}
-        lineage = dict.fromkeys(key for spec in made[0] for key in spec.deps)
-        more = [key for key in lineage if key not in own and key not in listed]
-        return AssetsDefinition(
-            name=called,
-            specs=made[0],
-            outputs=made[1],
-            inputs=inputs + order_only(where, inputs, more),
-            signature=signature,
-            setting=read_setting(
-                where,
-                pool=pool,
-                slots=slots,
-                tags=op_tags,
-                compute=compute,
-                timeout=timeout,
-                retry_policy=retry_policy,
-                required_resource_keys=required_resource_keys,
-            ),
-            config_type=read_config_type(where, signature, config_schema),
-            can_subset=can_subset,
-            description=describe(function, description),
-        )
+    said = dict(locals())
+    return lambda function: _declare(function, said)
 
-    return declare
+
+def _declare(function: Any, said: Mapping[str, Any]) -> AssetsDefinition:
+    """The definition that ``@multi_asset`` makes, given all of its arguments."""
+    called = str(said["name"] or getattr(function, "__name__", ""))
+    signature = read_signature(function, f"Multi-asset {called!r}")
+    check_name("A multi-asset", called, signature.source)
+    where = f"Multi-asset {called!r}{at(signature.source)}"
+    inputs = asset_inputs(where, signature, said["ins"], said["deps"])
+    specs, outputs = _made(where, signature, inputs, said)
+    known = {one.asset_key for one in outputs} | {one.key for one in inputs}
+    lineage = dict.fromkeys(key for spec in specs for key in spec.deps)
+    more = [key for key in lineage if key not in known]
+    return AssetsDefinition(
+        name=called,
+        specs=specs,
+        outputs=outputs,
+        inputs=inputs + order_only(where, inputs, more),
+        signature=signature,
+        setting=read_setting(where, tags=said["op_tags"], **settings_in(said)),
+        config_type=read_config_type(where, signature, said["config_schema"]),
+        can_subset=said["can_subset"],
+        description=describe(function, said["description"]),
+    )
+
+
+def _made(
+    where: str, signature: Signature, inputs: tuple[AssetInput, ...], said: Mapping[str, Any]
+) -> tuple[tuple[AssetSpec, ...], tuple[StepOutput, ...]]:
+    """Specs and outputs, from ``specs`` or ``outs``."""
+    shared = {name: said[name] for name in ("group_name", "code_version", "partitions_def")}
+    if (said["outs"] is None) == (said["specs"] is None):
+        raise DefinitionError(f"{where} needs either `outs` or `specs`.", mend="Give one.")
+    if said["specs"] is None:
+        internal = said["internal_asset_deps"] or {}
+        return _of_outs(where, signature, said["outs"], inputs, internal, shared)
+    if said["internal_asset_deps"]:
+        raise DefinitionError(
+            f"{where} has both `specs` and `internal_asset_deps`.", mend="Use deps of the specs."
+        )
+    return _of_specs(where, signature, said["specs"], inputs, shared)
 
 
 def _of_specs(
@@ -147,20 +142,7 @@ def _of_outs(
     internal: Mapping[str, Any],
     shared: Mapping[str, Any],
 ) -> tuple[tuple[AssetSpec, ...], tuple[StepOutput, ...]]:
-    if not isinstance(outs, Mapping) or not outs:
-        raise DefinitionError(f"{where} has outs={outs!r}.", mend='Give {"name": AssetOut(...)}.')
-    for name, one in outs.items():
-        check_name(f"An output of {where}", name, "")
-        if not isinstance(one, AssetOut):
-            raise DefinitionError(
-                f"{where} has {one!r} as output {name!r}.", mend="Give AssetOut()."
-            )
-    for name in internal:
-        if name not in outs:
-            raise DefinitionError(
-                f"{where} has internal_asset_deps of {name!r}, which is no output.",
-                mend=f"{suggestion(name, outs)}Outputs: {', '.join(outs)}.",
-            )
+    _check_outs(where, outs, internal)
     specs = []
     for name, one in outs.items():
         specs.append(
@@ -191,6 +173,23 @@ def _of_outs(
     )
     _distinct(where, specs, outputs)
     return tuple(specs), outputs
+
+
+def _check_outs(where: str, outs: Any, internal: Mapping[str, Any]) -> None:
+    if not isinstance(outs, Mapping) or not outs:
+        raise DefinitionError(f"{where} has outs={outs!r}.", mend='Give {"name": AssetOut(...)}.')
+    for name, one in outs.items():
+        check_name(f"An output of {where}", name, "")
+        if not isinstance(one, AssetOut):
+            raise DefinitionError(
+                f"{where} has {one!r} as output {name!r}.", mend="Give AssetOut()."
+            )
+    for name in internal:
+        if name not in outs:
+            raise DefinitionError(
+                f"{where} has internal_asset_deps of {name!r}, which is no output.",
+                mend=f"{suggestion(name, outs)}Outputs: {', '.join(outs)}.",
+            )
 
 
 def _distinct(where: str, specs: Sequence[AssetSpec], outputs: tuple[StepOutput, ...]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections.abc
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack, overload
 
 from tidegate.errors import DefinitionError
@@ -13,7 +13,7 @@ from tidegate.sdk.asset_key import AssetKey
 from tidegate.sdk.composition import PendingInvocation, current_builder
 from tidegate.sdk.declaration import at, check_name, known_arguments, suggestion
 from tidegate.sdk.invocation import call_directly
-from tidegate.sdk.setting import StepSetting, read_setting
+from tidegate.sdk.setting import StepSetting, read_setting, settings_in
 from tidegate.sdk.signature import Signature, read_signature
 from tidegate.sdk.step import StepOutput
 
@@ -172,34 +172,31 @@ def op(
         DefinitionError: an argument, or a parameter of the function, makes no sense.
     """
 
-    def declare(function: Callable[..., Any]) -> OpDefinition:
-        called = str(name or getattr(function, "__name__", ""))
-        where = f"Op {called!r}"
-        signature = read_signature(function, where)
-        check_name("An op", called, signature.source)
-        where += at(signature.source)
-        setting = read_setting(
-            where,
-            pool=pool,
-            slots=slots,
-            tags=tags,
-            compute=compute,
-            timeout=timeout,
-            retry_policy=retry_policy,
-            required_resource_keys=required_resource_keys,
-        )
-        return OpDefinition(
-            name=called,
-            signature=signature,
-            inputs=_inputs(where, signature, ins or {}),
-            outputs=_outputs(where, signature, out),
-            setting=setting,
-            config_type=read_config_type(where, signature, config_schema),
-            description=describe(function, description),
-            code_version=code_version,
-        )
+    said = {name: value for name, value in locals().items() if name != "compute_fn"}
+    if compute_fn is None:
+        return lambda function: _declare(function, said)
+    return _declare(compute_fn, said)
 
-    return declare if compute_fn is None else declare(compute_fn)
+
+def _declare(function: Any, said: Mapping[str, Any]) -> OpDefinition:
+    """The definition that ``@op`` makes, given all of its arguments."""
+    called = str(said["name"] or getattr(function, "__name__", ""))
+    signature = read_signature(function, f"Op {called!r}")
+    check_name("An op", called, signature.source)
+    where = f"Op {called!r}{at(signature.source)}"
+    return OpDefinition(
+        name=called,
+        signature=signature,
+        inputs=_inputs(where, signature, said["ins"] or {}),
+        outputs=tuple(
+            replace(one, code_version=one.code_version or said["code_version"])
+            for one in _outputs(where, signature, said["out"])
+        ),
+        setting=read_setting(where, tags=said["tags"], **settings_in(said)),
+        config_type=read_config_type(where, signature, said["config_schema"]),
+        description=describe(function, said["description"]),
+        code_version=said["code_version"],
+    )
 
 
 def describe(function: Any, description: str | None) -> str:

@@ -31,6 +31,15 @@ class StepSetting:
     required_resource_keys: frozenset[str] = frozenset()
 
 
+SETTINGS = ("pool", "slots", "compute", "timeout", "retry_policy", "required_resource_keys")
+"""Arguments that ops and assets share; ``read_setting`` takes them."""
+
+
+def settings_in(said: Mapping[str, Any]) -> dict[str, Any]:
+    """Of all arguments of a decorator, those that are settings."""
+    return {name: said[name] for name in SETTINGS}
+
+
 def read_setting(
     where: str,
     *,

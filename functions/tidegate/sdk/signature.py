@@ -62,41 +62,54 @@ def read_signature(function: Any, label: str) -> Signature:
         raise DefinitionError(
             f"{label}{at(source)} is not a function: {function!r}.", mend="Decorate a function."
         )
-    where = f"{label}{at(source)}"
     hints = _hints(function)
     parameters = list(inspect.signature(function).parameters.values())
     context = _context_of(parameters, hints)
-    config, config_type, resources, arguments = None, None, {}, []
-    takes_any = False
+    read = _Parameters(f"{label}{at(source)}", hints)
     for one in parameters:
-        annotation = hints.get(one.name, Any)
-        if one.name == context:
-            continue
-        if one.kind is one.VAR_KEYWORD:
-            takes_any = True
-        elif one.kind in (one.VAR_POSITIONAL, one.POSITIONAL_ONLY):
-            raise DefinitionError(
-                f"{where} has the positional parameter {one.name!r}.",
-                mend="Inputs are passed by name: use ordinary parameters.",
-            )
-        elif one.name == "config" or is_config(annotation):
-            config, config_type = one.name, _config_type(one.name, annotation, hints, where)
-        elif is_resource(annotation):
-            resources[one.name] = annotation
-        else:
-            arguments.append(_argument(one, annotation))
+        if one.name != context:
+            read.add(one)
     return Signature(
         function=function,
         source=source,
         context_parameter=context,
-        config_parameter=config,
-        config_type=config_type,
-        resources=resources,
-        arguments=tuple(arguments),
+        config_parameter=read.config,
+        config_type=read.config_type,
+        resources=read.resources,
+        arguments=tuple(read.arguments),
         order=tuple(one.name for one in parameters if one.name != context),
-        takes_any=takes_any,
+        takes_any=read.takes_any,
         returns=_plain(hints.get("return", Any)),
     )
+
+
+class _Parameters:
+    """What parameters stand for, gathered one by one."""
+
+    def __init__(self, where: str, hints: Mapping[str, Any]) -> None:
+        self.where, self.hints = where, hints
+        self.config: str | None = None
+        self.config_type: Any = None
+        self.resources: dict[str, Any] = {}
+        self.arguments: list[Argument] = []
+        self.takes_any = False
+
+    def add(self, one: inspect.Parameter) -> None:
+        annotation = self.hints.get(one.name, Any)
+        if one.kind is one.VAR_KEYWORD:
+            self.takes_any = True
+        elif one.kind in (one.VAR_POSITIONAL, one.POSITIONAL_ONLY):
+            raise DefinitionError(
+                f"{self.where} has the positional parameter {one.name!r}.",
+                mend="Inputs are passed by name: use ordinary parameters.",
+            )
+        elif one.name == "config" or is_config(annotation):
+            self.config = one.name
+            self.config_type = _config_type(one.name, annotation, self.hints, self.where)
+        elif is_resource(annotation):
+            self.resources[one.name] = annotation
+        else:
+            self.arguments.append(_argument(one, annotation))
 
 
 def is_config(annotation: Any) -> bool:
