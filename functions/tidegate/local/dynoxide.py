@@ -127,6 +127,7 @@ class DynoxideTables:
             "X-Amz-Target": f"DynamoDB_20120810.{operation}",
             "Content-Type": "application/x-amz-json-1.0",
             "Authorization": _AUTHORIZATION,
+            "X-Amz-Date": "20260101T000000Z",
         }
         connection = self._connection()
         try:

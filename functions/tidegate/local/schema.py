@@ -13,13 +13,13 @@ def create_table_parameters(model: type[ControlTable], prefix: str) -> dict[str,
     parameters: dict[str, Any] = {
         "TableName": table_name(model, prefix),
         "AttributeDefinitions": schema["attribute_definitions"],
-        "KeySchema": schema["key_schema"],
+        "KeySchema": _hash_first(schema["key_schema"]),
         "BillingMode": "PAY_PER_REQUEST",
     }
     indexes = [
         {
             "IndexName": index["index_name"],
-            "KeySchema": index["key_schema"],
+            "KeySchema": _hash_first(index["key_schema"]),
             "Projection": index["projection"],
         }
         for index in schema["global_secondary_indexes"]
@@ -27,3 +27,8 @@ def create_table_parameters(model: type[ControlTable], prefix: str) -> dict[str,
     if indexes:
         parameters["GlobalSecondaryIndexes"] = indexes
     return parameters
+
+
+def _hash_first(keys: list[dict[str, str]]) -> list[dict[str, str]]:
+    """DynamoDB wants the partition key first; PynamoDB gives attributes by name."""
+    return sorted(keys, key=lambda one: one["KeyType"])

@@ -6,6 +6,7 @@ Each has a test in ``tests/contract`` that shows that the repair works, and that
 from __future__ import annotations
 
 from tidegate.local.repairs import (
+    dynamodb_expressions,
     dynamodb_lock,
     dynamodb_queries,
     dynamodb_transactions,
@@ -19,6 +20,7 @@ ALL: tuple[Repair, ...] = (
     dynamodb_transactions.REPAIR,
     dynamodb_updates.REPAIR,
     dynamodb_queries.REPAIR,
+    dynamodb_expressions.REPAIR,
     eventbridge_targets.REPAIR,
 )
 

@@ -25,9 +25,10 @@ _update_item = DynamoDBBackend.update_item
 _handle_update_item = DynamoHandler.update_item
 
 
-def _whole_or_not(
+def update(
     self: DynamoDBBackend, table_name: str, key: dict[str, Any], *args: Any, **more: Any
 ) -> Item:
+    """``DynamoDBBackend.update_item``, whole or not at all."""
     table = self.get_table(table_name)
     undo = Undo([key_of(table, key)]) if all(one in key for one in table.table_key_attrs) else None
     try:
@@ -38,7 +39,8 @@ def _whole_or_not(
         raise
 
 
-def _with_updated_attributes(self: DynamoHandler) -> Any:
+def handle(self: DynamoHandler) -> Any:
+    """``DynamoHandler.update_item``, with the attributes that were updated."""
     result = _handle_update_item(self)
     expression = self.body.get("UpdateExpression")
     if self.body.get("ReturnValues") != "UPDATED_NEW" or not expression:
@@ -82,6 +84,6 @@ def _paths(node: Any) -> list[Any]:
 
 REPAIR = Repair(
     "dynamodb updates",
-    (DynamoDBBackend, "update_item", _whole_or_not),
-    (DynamoHandler, "update_item", _with_updated_attributes),
+    (DynamoDBBackend, "update_item", update),
+    (DynamoHandler, "update_item", handle),
 )

@@ -1,4 +1,4 @@
-"""Copies of the items an operation is about to change, so that it can be undone."""
+"""Copies of the items an operation is about to change, so that it can be undone; and reading and writing by key."""
 
 from __future__ import annotations
 
@@ -31,18 +31,9 @@ def find(key: Key) -> Item | None:
     return table.items[partition].get(sort) if partition in table.items else None
 
 
-class Undo:
-    """``restore`` puts the items back as they were when this was made."""
-
-    def __init__(self, keys: Iterable[Key]) -> None:
-        self._before = [(key, copy.deepcopy(find(key))) for key in keys]
-
-    def restore(self) -> None:
-        for (table, partition, sort), item in self._before:
-            _put(table, partition, sort, item)
-
-
-def _put(table: Table, partition: DynamoType, sort: DynamoType | None, item: Item | None) -> None:
+def put(key: Key, item: Item | None) -> None:
+    """Store the item under its key, whatever is there; None takes away what is there."""
+    table, partition, sort = key
     items: Any = table.items
     if sort is None:
         if item is None:
@@ -53,3 +44,14 @@ def _put(table: Table, partition: DynamoType, sort: DynamoType | None, item: Ite
         items[partition].pop(sort, None)
     else:
         items[partition][sort] = item
+
+
+class Undo:
+    """``restore`` puts the items back as they were when this was made."""
+
+    def __init__(self, keys: Iterable[Key]) -> None:
+        self._before = [(key, copy.deepcopy(find(key))) for key in keys]
+
+    def restore(self) -> None:
+        for key, item in self._before:
+            put(key, item)
