@@ -6,15 +6,29 @@ import json
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextvars import ContextVar
 from datetime import datetime
 
 from tidegate.domain.task import LogLine
 from tidegate.execution.failure import printable
+from tidegate.sdk.context import USER_LOGGER
+
+current: ContextVar[LogCapture | None] = ContextVar("current", default=None)
+"""The capture of the step that runs."""
 
 MAX_LINE = 64 * 1024
 """Characters of one line; what is beyond is cut, and the line says so."""
 MAX_KEPT = 8 * 1024 * 1024
 """Characters kept of one step, half from its beginning and half from its end."""
+
+
+class _UserHandler(logging.Handler):
+    """Passes lines of ``get_logger()`` to the step that runs in this thread or task."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        capture = current.get()
+        if capture is not None:
+            capture.handle(record)
 
 
 class LogCapture(logging.Handler):
@@ -34,6 +48,7 @@ class LogCapture(logging.Handler):
 
     def logger(self, step: str) -> logging.Logger:
         """A logger for one attempt. It is known to nobody else, so attempts side by side do not mix."""
+        _listen()
         made = logging.Logger(f"tidegate.step.{step}", logging.DEBUG)  # noqa: LOG001 - not registered, on purpose
         made.parent = logging.getLogger("tidegate")
         made.addHandler(self)
@@ -76,6 +91,14 @@ class LogCapture(logging.Handler):
             f"a step keeps {2 * self._half / 1e6:.0f} MB of its log.",
         )
         return (*self._head, note, *self._tail)
+
+
+def _listen() -> None:
+    """Capture ``get_logger()``, whose lines have no other way to a step."""
+    user = logging.getLogger(USER_LOGGER)
+    if not any(isinstance(one, _UserHandler) for one in user.handlers):
+        user.addHandler(_UserHandler(logging.NOTSET))
+        user.setLevel(logging.DEBUG)
 
 
 def json_lines(lines: Iterable[LogLine]) -> bytes:

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from tidegate.errors import ConfigError, DefinitionError
-from tidegate.execution.step_config import resource_config
+from tidegate.execution.step_config import checked_config, resource_config
 from tidegate.sdk.resource_definition import InitResourceContext, ResourceDefinition, Resources
 
 
@@ -48,6 +48,10 @@ class ResourceScope:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Tear down, in the reverse order. What cannot be torn down is logged, and the rest goes on."""
         self._stack.close()
 
     def __contains__(self, key: str) -> bool:
@@ -134,9 +138,7 @@ class ResourceScope:
         given = config or definition.config
         if definition.config_schema is None:
             return given
-        from tidegate.sdk.config_schema import load_config
-
-        return load_config(definition.config_schema, given or {}, f"resources.{label}.config")
+        return checked_config(definition.config_schema, given or {}, f"resources.{label}.config")
 
     def _enter(self, label: str, opened: AbstractContextManager[Any]) -> Any:
         value = opened.__enter__()

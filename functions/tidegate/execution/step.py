@@ -12,7 +12,7 @@ from typing import Any
 
 from tidegate.domain.task import Invocation, Report
 from tidegate.execution.failure import failure_of
-from tidegate.execution.log_capture import LogCapture
+from tidegate.execution.log_capture import LogCapture, current
 from tidegate.execution.resources import ResourceScope
 from tidegate.execution.step_config import op_config, step_config
 from tidegate.execution.step_inputs import StepInputs
@@ -62,10 +62,13 @@ def run_step(step: StepDefinition, invocation: Invocation, around: Surroundings)
     capture = LogCapture(around.now)
     attempt = _Attempt(step, invocation, around, capture)
     error: BaseException | None = None
+    token = current.set(capture)
     try:
         attempt.run()
     except BaseException as raised:  # noqa: BLE001 - whatever user code raises is told in the report
         error = raised
+    finally:
+        current.reset(token)
     outputs, events = attempt.outputs, attempt.events()
     report = Report(
         run_id=invocation.run_id,

@@ -7,6 +7,7 @@ from typing import Any
 
 from tidegate.errors import ConfigError
 from tidegate.sdk.declaration import suggestion
+from tidegate.sdk.env_var import from_env_forms, read_env_vars
 from tidegate.sdk.step import StepDefinition
 
 
@@ -62,9 +63,50 @@ def step_config(run_config: Mapping[str, Any], step: StepDefinition) -> Any:
     found = op_config(run_config, step.key)
     if step.config_type is None and not found:
         return found
-    from tidegate.sdk.config_schema import load_config
+    return checked_config(step.config_type, found, f"ops.{step.key}.config")
 
-    return load_config(step.config_type, found, f"ops.{step.key}.config")
+
+def checked_config(config_type: Any, found: Any, where: str) -> Any:
+    """Config as an instance of its Config class, or as checked plain values; the environment is read.
+
+    Raises:
+        ConfigError: it does not fit. Values are not shown: they may be secrets.
+    """
+    fields = getattr(config_type, "model_fields", None)
+    if config_type is None:
+        raise ConfigError(f"{where} is given, and nothing takes it.", mend="Remove it.")
+    if fields is None:
+        from tidegate.sdk.config_schema import resolve_config
+
+        return resolve_config(config_type, found, where)
+    given = {} if found is None else found
+    if not isinstance(given, Mapping):
+        raise ConfigError(f"{where} is no mapping.", mend=f"Fields: {', '.join(fields)}.")
+    forms = from_env_forms(given, {name: one.annotation for name, one in fields.items()})
+    values = read_env_vars(forms, where)
+    try:
+        return config_type(**values)
+    except ValueError as error:
+        raise _wrong(error, config_type, where) from error
+
+
+def _wrong(error: ValueError, config_type: Any, where: str) -> ConfigError:
+    """What pydantic found first, in our words."""
+    listed = getattr(error, "errors", None)
+    if listed is None:
+        return ConfigError(f"{where} does not fit: {error}.")
+    first = listed(include_url=False)[0]
+    field = ".".join(str(part) for part in first["loc"])
+    path = f"{where}.{field}" if field else where
+    if first["type"] == "missing":
+        return ConfigError(f"{path} is missing.", mend=f"{config_type.__name__} needs it.")
+    if first["type"] == "extra_forbidden":
+        names = list(config_type.model_fields)
+        return ConfigError(
+            f"{path} is given, and {config_type.__name__} has no such field.",
+            mend=f"{suggestion(field, names)}Fields: {', '.join(names) or 'none'}.",
+        )
+    return ConfigError(f"{path} does not fit: {first['msg']}.")
 
 
 def check_run_config(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from tidegate.domain.task import Invocation, Materialization
 from tidegate.errors import InvocationError
@@ -226,9 +226,10 @@ class StepOutputs:
             log=self._scope.log,
         )
         store: Callable[..., Any] = manager.handle_output
-        answered = store(context, made.value)
-        for metadata_yielded in answered if inspect.isgenerator(answered) else ():
-            context.add_output_metadata(metadata_yielded)
+        answered: Any = store(context, made.value)
+        if inspect.isgenerator(answered):
+            for said in cast(Iterator[Mapping[str, Any]], answered):
+                context.add_output_metadata(said)
         return context.added
 
     def _partitions(self, output: StepOutput) -> tuple[str, ...] | None:

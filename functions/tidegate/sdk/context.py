@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from tidegate.errors import InvocationError
 from tidegate.sdk.asset_key import AssetKey
+from tidegate.sdk.declaration import known_arguments
 from tidegate.sdk.event import AssetMaterialization, AssetObservation
 from tidegate.sdk.metadata import MetadataValue, normalize_metadata
 from tidegate.sdk.resource_definition import Resources
@@ -47,8 +48,6 @@ class OpExecutionContext:
     inputs: Sequence[StepInput] = ()
     outputs: Sequence[StepOutput] = ()
     """Of this run: without what a subset leaves out."""
-    all_outputs: int = 0
-    """How many outputs there are without a subset."""
     partitions_def: Any = None
     upstream_partitions: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Input name -> partition keys of the asset it loads."""
@@ -58,9 +57,18 @@ class OpExecutionContext:
     """Output name -> metadata added here."""
     events: list[AssetMaterialization | AssetObservation] = field(default_factory=list)
     """Events logged here."""
+    on_exit: Callable[[], None] | None = None
+    """Tears down the resources of a context made for a test."""
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(step_key={self.step_key!r}, run_id={self.run_id!r})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self.on_exit is not None:
+            self.on_exit()
 
     @property
     def run_id(self) -> str:
@@ -196,11 +204,6 @@ class OpExecutionContext:
     def selected_asset_keys(self) -> frozenset[AssetKey]:
         return frozenset(one.asset_key for one in self.outputs if one.asset_key is not None)
 
-    @property
-    def is_subset(self) -> bool:
-        """Whether the run wants only some of the step's outputs."""
-        return len(self.outputs) < self.all_outputs
-
     # What the body says back
 
     def add_output_metadata(
@@ -277,3 +280,75 @@ class AssetExecutionContext(OpExecutionContext):
     @property
     def asset_partition_key(self) -> str:
         return self.partition_key
+
+
+def get_logger() -> logging.Logger:
+    """A logger for code that has no context. While a step runs, its lines are kept with those of ``context.log``."""
+    return logging.getLogger(USER_LOGGER)
+
+
+USER_LOGGER = "tidegate.user"
+
+
+@known_arguments
+def build_op_context(
+    resources: Mapping[str, Any] | None = None,
+    op_config: Any = None,
+    resources_config: Mapping[str, Any] | None = None,
+    partition_key: str | None = None,
+    *,
+    config: Any = None,
+    run_tags: Mapping[str, str] | None = None,
+) -> OpExecutionContext:
+    """A context for calling an op in a test: ``my_op(build_op_context(op_config={"rows": 3}))``.
+
+    Resources are set up here; as ``with build_op_context(...) as context`` they are torn down, too.
+
+    Args:
+        resources: Key -> resource: declared ones, or any object in their place.
+        resources_config: Key -> ``{"config": ...}``, as in run config.
+        config: A Config object, instead of ``op_config``.
+    """
+    context = OpExecutionContext()
+    _prepare(context, resources, op_config, resources_config, partition_key, config, run_tags)
+    return context
+
+
+@known_arguments
+def build_asset_context(
+    resources: Mapping[str, Any] | None = None,
+    resources_config: Mapping[str, Any] | None = None,
+    asset_config: Any = None,
+    partition_key: str | None = None,
+    *,
+    run_tags: Mapping[str, str] | None = None,
+) -> AssetExecutionContext:
+    """A context for calling an asset in a test; as ``build_op_context``."""
+    context = AssetExecutionContext()
+    _prepare(context, resources, asset_config, resources_config, partition_key, None, run_tags)
+    return context
+
+
+def _prepare(
+    context: OpExecutionContext,
+    resources: Mapping[str, Any] | None,
+    op_config: Any,
+    resources_config: Mapping[str, Any] | None,
+    partition_key: str | None,
+    config: Any,
+    run_tags: Mapping[str, str] | None,
+) -> None:
+    if config is not None and op_config is not None:
+        raise InvocationError("Both op_config and config are given.", mend="Give one.")
+    from tidegate.execution.resources import ResourceScope
+
+    given = op_config if config is None else config
+    context.run = RunInfo(tags=dict(run_tags or {}))
+    context.step_key = "test"
+    context.op_config = given.model_dump() if hasattr(given, "model_dump") else given
+    context.run_partition = partition_key
+    scope = ResourceScope(
+        dict(resources or {}), run_config={"resources": dict(resources_config or {})}
+    )
+    context.resources = scope.several("The context", resources or ())
+    context.on_exit = scope.close
