@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tidegate.execution.io_memory import InMemoryIOManager
     from tidegate.execution.io_s3 import S3IOManager
     from tidegate.sdk.asset import asset
+    from tidegate.sdk.asset_job import define_asset_job
     from tidegate.sdk.asset_key import AssetKey
     from tidegate.sdk.asset_spec import AssetDep, AssetIn, AssetOut, AssetSpec, SourceAsset
     from tidegate.sdk.assets_definition import AssetsDefinition
@@ -52,7 +53,7 @@ if TYPE_CHECKING:
         build_output_context,
         io_manager,
     )
-    from tidegate.sdk.job import JobDefinition, define_asset_job
+    from tidegate.sdk.job import JobDefinition
     from tidegate.sdk.loading import (
         load_assets_from_current_module,
         load_assets_from_modules,
@@ -231,7 +232,8 @@ _MODULES = {
         "build_output_context",
         "io_manager",
     ),
-    "sdk.job": ("JobDefinition", "define_asset_job"),
+    "sdk.asset_job": ("define_asset_job",),
+    "sdk.job": ("JobDefinition",),
     "sdk.loading": (
         "load_assets_from_current_module",
         "load_assets_from_modules",

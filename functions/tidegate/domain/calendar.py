@@ -52,14 +52,18 @@ class Calendar:
         """Points at or after ``start``, in UTC, as far as the calendar goes."""
         number = self._number(start) - 2
         while (points := self._points(number)) is not None:
-            yield from (point for point in points if point >= start)
+            for point in points:
+                if point >= start:
+                    yield point
             number += 1
 
     def backward(self, end: datetime) -> Iterator[datetime]:
         """Points before ``end``, latest first."""
         number = self._number(end) + 2
         while (points := self._points(number)) is not None:
-            yield from (point for point in reversed(points) if point < end)
+            for point in reversed(points):
+                if point < end:
+                    yield point
             number -= 1
 
     def _number(self, point: datetime) -> int:
@@ -98,15 +102,19 @@ class Calendar:
             return () if number // 12 in _YEARS else None
         if wall.year not in _YEARS:
             return None
-        early = wall.replace(tzinfo=self._zone, fold=0)
-        late = wall.replace(tzinfo=self._zone, fold=1)
-        first, second = early.astimezone(UTC), late.astimezone(UTC)
-        if first == second:
-            return (first,)
+        if self.zone == "UTC":
+            return (wall.replace(tzinfo=UTC),)
+        early = wall.replace(tzinfo=self._zone, fold=0).utcoffset()
+        late = wall.replace(tzinfo=self._zone, fold=1).utcoffset()
+        assert early is not None and late is not None
+        point = (wall - early).replace(tzinfo=UTC)
+        if early == late:
+            return (point,)
+        other = (wall - late).replace(tzinfo=UTC)
         hourly = self.every is ScheduleType.HOURLY
-        if first < second:
-            return (first, second) if hourly else (second,)
-        return () if hourly else (self._end_of_gap(second, first),)
+        if early > late:
+            return (point, other) if hourly else (other,)
+        return () if hourly else (self._end_of_gap(other, point),)
 
     def _end_of_gap(self, before: datetime, after: datetime) -> datetime:
         """The moment, between two instants, at which clocks are put forward."""

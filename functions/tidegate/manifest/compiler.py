@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from tidegate import __version__
-from tidegate.errors import DefinitionError, TidegateError
+from tidegate.errors import DefinitionError
 from tidegate.manifest.document import (
     MANIFEST_VERSION,
     AssetDoc,
@@ -115,18 +114,11 @@ def _asset(spec: AssetSpec, made: tuple[str, StepOutput] | None) -> AssetDoc:
         "tags": dict(sorted(spec.tags.items())),
         "kinds": list(spec.kinds),
         "owners": list(spec.owners),
-        "metadata": _metadata(f"Asset {str(spec.key)!r}{at(spec.source)}", spec.metadata),
+        "metadata": metadata_json(spec.metadata),
         "partitions": None if spec.partitions_def is None else spec.partitions_def.to_json(),
         "code_version": spec.code_version,
         "io_manager": output.io_manager_key if output is not None else "io_manager",
     }
-
-
-def _metadata(label: str, metadata: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    try:
-        return metadata_json(metadata)
-    except TidegateError as error:
-        raise DefinitionError(f"{label}: {error.message}", mend=error.mend) from error
 
 
 def _job(job: JobDefinition, schemas: dict[int, tuple[Any, dict[str, Any] | None]]) -> JobDoc:
@@ -141,6 +133,8 @@ def _job(job: JobDefinition, schemas: dict[int, tuple[Any, dict[str, Any] | None
         "partitions": None if job.partitions_def is None else job.partitions_def.to_json(),
         "max_concurrent": job.max_concurrent,
     }
+    if not own and job.retry_policy is not None:
+        document["retry"] = job.retry_policy.to_json()
     return document
 
 

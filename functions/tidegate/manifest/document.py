@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Iterable
 from functools import cached_property
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from tidegate.domain.plan import PlanInput, PlanOutput, PlanStep, RunPlan
 from tidegate.errors import DeploymentError, InvocationError, UnknownAssetError, UnknownJobError
@@ -80,6 +80,8 @@ class JobDoc(TypedDict):
     """What a run gets that is submitted without run config."""
     partitions: dict[str, Any] | None
     max_concurrent: int | None
+    retry: NotRequired[dict[str, Any]]
+    """Of an asset job: for those of its steps that have none of their own."""
 
 
 class ManifestDoc(TypedDict):
@@ -161,7 +163,11 @@ class Manifest:
             for out in step["outputs"]
             if out["asset"] in chosen
         }
-        return [self._within(step, chosen, made) for step in kept]
+        steps = [self._within(step, chosen, made) for step in kept]
+        retry = document.get("retry")
+        return (
+            steps if retry is None else [{**one, "retry": one["retry"] or retry} for one in steps]
+        )
 
     def plan(self, job: str, assets: tuple[str, ...] | None = None) -> RunPlan:
         """The plan of a run of ``job``, of the selected assets.

@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tidegate.domain.asset_graph import in_order
-from tidegate.errors import DefinitionError
+from tidegate.errors import DefinitionError, InvocationError
 from tidegate.sdk.asset_key import AssetKey
 from tidegate.sdk.asset_spec import AssetSpec, SourceAsset
 from tidegate.sdk.assets_definition import AssetInput, AssetsDefinition, Upstream
-from tidegate.sdk.declaration import at, suggestion
+from tidegate.sdk.declaration import at, caller_source, suggestion
+from tidegate.sdk.metadata import metadata_json
 from tidegate.sdk.op import OpDefinition
 from tidegate.sdk.step import StepDefinition, StepOutput
 
@@ -23,6 +24,8 @@ class AssetLayout:
     external: tuple[AssetSpec, ...]
     steps: tuple[StepDefinition, ...]
     """Of ``made``, in the same order."""
+    upstream: Mapping[AssetKey, Upstream]
+    """What is known of each asset."""
 
 
 def lay_out(assets: Iterable[Any]) -> AssetLayout:
@@ -40,7 +43,8 @@ def lay_out(assets: Iterable[Any]) -> AssetLayout:
             external[id(one)] = one
         else:
             raise DefinitionError(
-                f"Definitions has {_shown(one)} among its assets.", mend=_mend(one)
+                f"Definitions{at(caller_source())} has {_shown(one)} among its assets.",
+                mend=_mend(one),
             )
     upstream = _by_key(made.values(), external.values())
     finder = _Finder(upstream, made.values())
@@ -50,11 +54,14 @@ def lay_out(assets: Iterable[Any]) -> AssetLayout:
     for spec in specs:
         for key in spec.deps:
             if key not in upstream:
-                _refuse_unknown(f"Asset {str(spec.key)!r}{at(spec.source)}", key, "deps", upstream)
+                refuse_unknown(f"Asset {str(spec.key)!r}{at(spec.source)}", key, "deps", upstream)
+    for spec in [*specs, *(spec for one in ordered for spec in one.specs)]:
+        _check_metadata(spec)
     return AssetLayout(
         made=tuple(ordered),
         external=tuple(specs),
         steps=tuple(one.step(upstream) for one in ordered),
+        upstream=upstream,
     )
 
 
@@ -141,22 +148,23 @@ class _Finder:
 
     def _find(self, one: AssetsDefinition, given: AssetInput) -> AssetKey:
         """An asset of the same prefix or, if there is just one, of the same group, by its last part."""
+        own = one.keys
         if given.key in self.known:
             return given.key
         if len(given.key.path) == 1:
             for spec in one.specs:
                 sibling = AssetKey([*spec.key.path[:-1], given.key.name])
-                if sibling in self.known:
+                if sibling in self.known and sibling not in own:
                     return sibling
             for spec in one.specs:
                 namesakes = self._by_group.get((spec.group, given.key.name), [])
-                if len(namesakes) == 1:
+                if len(namesakes) == 1 and namesakes[0] not in own:
                     return namesakes[0]
         how = f"argument {given.name!r}" if given.loads else "deps"
-        return _refuse_unknown(one.label, given.key, how, self.known, given.hint)
+        return refuse_unknown(one.label, given.key, how, self.known, given.hint)
 
 
-def _refuse_unknown(
+def refuse_unknown(
     label: str, key: AssetKey, how: str, known: Mapping[AssetKey, Upstream], hint: str = ""
 ) -> AssetKey:
     names = [str(one) for one in known]
@@ -193,6 +201,17 @@ def _ordered(
             mend="Split the multi-asset, so that each step needs only steps before it.",
         )
     return [by_name[name] for name in ordered]
+
+
+def _check_metadata(spec: AssetSpec) -> None:
+    if not spec.metadata:
+        return
+    try:
+        metadata_json(spec.metadata)
+    except InvocationError as error:
+        raise DefinitionError(
+            f"Asset {str(spec.key)!r}{at(spec.source)}: {error.message}", mend=error.mend
+        ) from None
 
 
 def _places(cycle: list[AssetKey], made: list[AssetsDefinition]) -> str:

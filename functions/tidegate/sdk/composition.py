@@ -86,10 +86,11 @@ class GraphBuilder:
     def __init__(self, name: str) -> None:
         self.name = name
         self.nodes: dict[str, Node] = {}
+        self._calls: dict[str, int] = {}
 
     def add(self, call: PendingInvocation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         definition, source = call.definition, caller_source()
-        name = call.given_name or self._free_name(definition.name)
+        name = call.given_name or self._free_name(definition)
         label = f"{name!r} in {self.name!r}{at(source)}"
         if name in self.nodes:
             raise DefinitionError(
@@ -111,12 +112,17 @@ class GraphBuilder:
         )
         return self._outputs(name, definition.output_names)
 
-    def _free_name(self, name: str) -> str:
-        if name not in self.nodes:
+    def _free_name(self, definition: NodeDefinition) -> str:
+        """The name of the definition, with a number from the second call on."""
+        name, first = definition.name, self.nodes.get(definition.name)
+        if first is None:
             return name
-        number = 2
+        if first.definition is not definition:
+            return name  # another op of the name, which is refused
+        number = self._calls.get(name, 1) + 1
         while f"{name}_{number}" in self.nodes:
             number += 1
+        self._calls[name] = number
         return f"{name}_{number}"
 
     def _outputs(self, node: str, names: tuple[str, ...]) -> Any:

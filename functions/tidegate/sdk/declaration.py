@@ -21,9 +21,20 @@ _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _NAME = re.compile(r"[A-Za-z0-9_]+")
 
 _NOT_HERE = {
+    "asset_checks": "Asset checks are not offered yet.",
+    "automation_condition": "Automation conditions are not offered yet.",
+    "backfill_policy": "Backfill policies are not offered yet.",
+    "check_specs": "Asset checks are not offered yet.",
     "concurrency_key": "Use `pool=`.",
+    "executor": "Every step runs on its own; `compute=` of an op or asset says where.",
+    "executor_def": "Every step runs on its own; `compute=` of an op or asset says where.",
+    "freshness_policy": "Freshness policies are not offered yet.",
+    "hooks": "Hooks are not offered yet.",
     "io_manager_def": "Put the manager in Definitions(resources=...) and name it with `io_manager_key=`.",
+    "loggers": "Log with context.log; lines are kept with the run.",
     "resource_defs": "Put resources in Definitions(resources=...).",
+    "schedules": "Schedules are not offered yet.",
+    "sensors": "Sensors are not offered yet.",
     "partition_mapping": "Only the same partition of an upstream asset can be read yet.",
 }
 """What to do instead of an argument that exists elsewhere, and not here."""
@@ -112,9 +123,9 @@ def refuse_arguments(label: str, unknown: Collection[str], names: Collection[str
     """Raise for the first unknown argument, with the nearest known one."""
     name = next(iter(unknown))
     mend = (
-        suggestion(name, names)
-        or _NOT_HERE.get(name, "")
-        or f"Arguments: {', '.join(one for one in names if not one.startswith('_'))}."
+        _NOT_HERE.get(name, "")
+        or suggestion(name, names)
+        or f"Arguments: {', '.join(one for one in names if one != 'source')}."
     )
     raise DefinitionError(
         f"{label} has no argument {name!r}{at(caller_source())}.", mend=mend.strip()

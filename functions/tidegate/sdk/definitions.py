@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from tidegate.domain.asset_graph import AssetGraph, AssetNode
 from tidegate.errors import DefinitionError, InvocationError, UnknownJobError
-from tidegate.sdk.asset_layout import AssetLayout, lay_out
+from tidegate.sdk.asset_job import UnresolvedAssetJobDefinition
+from tidegate.sdk.asset_layout import AssetLayout, lay_out, refuse_unknown
 from tidegate.sdk.asset_spec import AssetSpec
 from tidegate.sdk.assets_definition import AssetsDefinition
-from tidegate.sdk.declaration import at, known_arguments, suggestion, user_frame
-from tidegate.sdk.job import JobDefinition, UnresolvedAssetJobDefinition, steps_within
-from tidegate.sdk.resource_check import check_resources
+from tidegate.sdk.declaration import at, caller_source, known_arguments, suggestion, user_frame
+from tidegate.sdk.job import JobDefinition, steps_within
+from tidegate.sdk.resource_check import check_resources, check_run_config
 from tidegate.sdk.step import StepDefinition
 
 if TYPE_CHECKING:
@@ -48,10 +49,17 @@ class Definitions:
         self._declared = (_items("assets", assets), _items("jobs", jobs))
         self._layout: AssetLayout = lay_out(self._declared[0])
         self.jobs: Mapping[str, JobDefinition] = self._jobs()
+        self._check()
+
+    def _check(self) -> None:
+        """Resources, and config of jobs, once all names are known."""
+        check_resources((), self.resources)
         for job in self.jobs.values():
-            check_resources(job.steps, {**self.resources, **job.resources}, self.resources)
-        if ASSET_JOB not in self.jobs:
-            check_resources((), self.resources, self.resources)
+            resources = {**self.resources, **job.resources}
+            check_resources(job.steps, resources)
+            check_run_config(
+                f"Job {job.name!r}{at(job.source)}", job.run_config, job.steps, resources
+            )
 
     @property
     def origin(self) -> tuple[str, str | None]:
@@ -159,11 +167,11 @@ class Definitions:
             if isinstance(one, UnresolvedAssetJobDefinition):
                 resolved = self._asset_job(one)
             elif isinstance(one, JobDefinition):
-                resolved = one
                 one.check_fed(DefinitionError)
+                resolved = self._op_job(one)
             else:
                 raise DefinitionError(
-                    f"Definitions has {one!r} among its jobs.",
+                    f"Definitions{at(caller_source())} has {one!r} among its jobs.",
                     mend="List jobs: what @job, graph.to_job() or define_asset_job answered.",
                 )
             if one.name in jobs:
@@ -178,6 +186,19 @@ class Definitions:
                 name=ASSET_JOB, steps=self.asset_steps, asset_keys=keys, description="All assets."
             )
         return jobs
+
+    def _op_job(self, job: JobDefinition) -> JobDefinition:
+        known = self._layout.upstream
+        for step in job.steps:
+            for one in step.inputs:
+                if one.asset_key is not None and one.asset_key not in known:
+                    refuse_unknown(
+                        f"Step {step.key!r} of job {job.name!r}{at(job.source)}",
+                        one.asset_key,
+                        f"input {one.name!r}",
+                        known,
+                    )
+        return job.with_upstream(known)
 
     def _asset_job(self, job: UnresolvedAssetJobDefinition) -> JobDefinition:
         label = f"Asset job {job.name!r}{at(job.source)}"
@@ -237,7 +258,9 @@ def _items(what: str, value: Any) -> tuple[Any, ...]:
     if value is None:
         return ()
     if isinstance(value, (str, Mapping)) or not isinstance(value, Iterable):
-        raise DefinitionError(f"Definitions has {what}={value!r}.", mend="Give a list.")
+        raise DefinitionError(
+            f"Definitions{at(caller_source())} has {what}={value!r}.", mend="Give a list."
+        )
     return tuple(value)
 
 
@@ -246,7 +269,8 @@ def _mapping(what: str, value: Any) -> dict[str, Any]:
         return {}
     if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
         raise DefinitionError(
-            f"Definitions has {what}={value!r}.", mend='Give a mapping, such as {"name": value}.'
+            f"Definitions{at(caller_source())} has {what}={value!r}.",
+            mend='Give a mapping, such as {"name": value}.',
         )
     return dict(value)
 

@@ -7,19 +7,19 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from tidegate.errors import DefinitionError, InvocationError, UnknownAssetError
-from tidegate.sdk.asset_key import keys_of
-from tidegate.sdk.declaration import at, caller_source, check_name, known_arguments, suggestion
+from tidegate.sdk.asset_key import AssetKey, keys_of
+from tidegate.sdk.declaration import at, check_name, known_arguments, suggestion
 from tidegate.sdk.flattening import flatten
 from tidegate.sdk.retry import RetryPolicy
-from tidegate.sdk.run_config import run_config_document
+from tidegate.sdk.run_config import max_concurrent_of, run_config_document
 from tidegate.sdk.setting import read_tags
-from tidegate.sdk.step import StepDefinition
+from tidegate.sdk.step import StepDefinition, StepInput
 
 if TYPE_CHECKING:
     from tidegate.domain.partitions import PartitionsDefinition
+    from tidegate.sdk.assets_definition import Upstream
     from tidegate.sdk.graph import GraphDefinition
     from tidegate.sdk.run_config import RunConfig
-    from tidegate.sdk.selection import CoercibleToAssetSelection
 
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
@@ -44,6 +44,8 @@ class JobDefinition:
     input_values: Mapping[str, Any] = field(default_factory=dict)
     unfed: tuple[tuple[str, str], ...] = ()
     """(step key, input) that nothing gives a value."""
+    upstream: Mapping[AssetKey, Upstream] = field(default_factory=dict)
+    """What is known of the assets that its ops load."""
     source: str = ""
 
     def __repr__(self) -> str:
@@ -52,12 +54,7 @@ class JobDefinition:
     @property
     def max_concurrent(self) -> int | None:
         """How many steps of one run go at once, from ``execution.config`` of the job's config; None is no limit."""
-        section: Any = (self.run_config or {}).get("execution")
-        for name in ("config", "multiprocess", "config"):
-            if isinstance(section, Mapping) and name in section:
-                section = section[name]
-        found = section.get("max_concurrent") if isinstance(section, Mapping) else None
-        return found or None
+        return max_concurrent_of(self.run_config) or None
 
     def step_definitions(self, assets: tuple[str, ...] | None = None) -> list[StepDefinition]:
         """The steps that a run of these assets (None: all of the job) executes, upstream before downstream.
@@ -110,7 +107,19 @@ class JobDefinition:
             return self
         merged = {**self.input_values, **values}
         flat = flatten(self.graph, merged, self.retry_policy)
-        return replace(self, steps=flat.steps, unfed=flat.unfed, input_values=merged)
+        steps = _partitioned(flat.steps, self.partitions_def)
+        renewed = replace(self, steps=steps, unfed=flat.unfed, input_values=merged)
+        return renewed.with_upstream(self.upstream)
+
+    def with_upstream(self, upstream: Mapping[AssetKey, Upstream]) -> JobDefinition:
+        """The job with what is known of the assets that its ops load."""
+        steps = tuple(
+            replace(step, inputs=tuple(_known(one, upstream) for one in step.inputs))
+            if any(one.asset_key in upstream for one in step.inputs)
+            else step
+            for step in self.steps
+        )
+        return replace(self, steps=steps, upstream=upstream)
 
     def execute_in_process(
         self,
@@ -147,64 +156,6 @@ class JobDefinition:
         )
 
 
-@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
-class UnresolvedAssetJobDefinition:
-    """What ``define_asset_job`` answers: a job that gets its steps when it is put into ``Definitions``."""
-
-    name: str
-    selection: Any
-    description: str = ""
-    tags: Mapping[str, str] = field(default_factory=dict)
-    run_config: Mapping[str, Any] | None = None
-    metadata: Mapping[str, Any] = field(default_factory=dict)
-    partitions_def: PartitionsDefinition | None = None
-    retry_policy: RetryPolicy | None = None
-    source: str = ""
-
-    def __repr__(self) -> str:
-        return f"UnresolvedAssetJobDefinition({self.name!r})"
-
-
-@known_arguments
-def define_asset_job(
-    name: str,
-    selection: CoercibleToAssetSelection | None = None,
-    config: RunConfig | Mapping[str, Any] | None = None,
-    description: str | None = None,
-    tags: Mapping[str, Any] | None = None,
-    run_tags: Mapping[str, Any] | None = None,
-    metadata: Mapping[str, Any] | None = None,
-    partitions_def: PartitionsDefinition | None = None,
-    op_retry_policy: RetryPolicy | None = None,
-) -> UnresolvedAssetJobDefinition:
-    """A job that materializes the selected assets; all of them when there is no selection.
-
-    Args:
-        selection: An AssetSelection, a string such as ``"group:weather"``, or a list of assets, keys and strings.
-        tags: Tags of its runs; with ``run_tags`` given, only those are.
-
-    Raises:
-        DefinitionError: an argument makes no sense. The selection is checked when ``Definitions`` is built.
-    """
-    source = caller_source()
-    check_name("An asset job", name, source)
-    where = f"Asset job {name!r}{at(source)}"
-    from tidegate.sdk.selection import AssetSelection
-
-    chosen = AssetSelection.all() if selection is None else AssetSelection.from_coercible(selection)
-    return UnresolvedAssetJobDefinition(
-        name=name,
-        selection=chosen,
-        description=description or "",
-        tags=read_tags(where, tags if run_tags is None else run_tags),
-        run_config=run_config_document(config, where),
-        metadata=dict(metadata or {}),
-        partitions_def=check_partitions(where, partitions_def),
-        retry_policy=check_retry(where, op_retry_policy),
-        source=source,
-    )
-
-
 @known_arguments
 def job_of_graph(
     graph: GraphDefinition,
@@ -229,16 +180,19 @@ def job_of_graph(
                 f"{where} has input_values for {key!r}, which is no input.",
                 mend=f"{suggestion(key, graph.input_names)}Inputs: {', '.join(graph.input_names)}.",
             )
-    retry = check_retry(where, op_retry_policy)
+    retry, partitions = (
+        check_retry(where, op_retry_policy),
+        check_partitions(where, partitions_def),
+    )
     flat = flatten(graph, input_values or {}, retry)
     return JobDefinition(
         name=called,
-        steps=flat.steps,
+        steps=_partitioned(flat.steps, partitions),
         description=graph.description if description is None else description,
         tags={**graph.tags, **read_tags(where, tags if run_tags is None else run_tags)},
         run_config=run_config_document(config, where),
         metadata=dict(metadata or {}),
-        partitions_def=check_partitions(where, partitions_def),
+        partitions_def=partitions,
         retry_policy=retry,
         resources=dict(resource_defs or {}),
         graph=graph,
@@ -277,6 +231,22 @@ def _cut(step: StepDefinition, within: set[tuple[str, str]]) -> StepDefinition:
         for one in step.inputs
     )
     return replace(step, inputs=inputs)
+
+
+def _partitioned(
+    steps: tuple[StepDefinition, ...], partitions: PartitionsDefinition | None
+) -> tuple[StepDefinition, ...]:
+    """The steps of a job of ops, with the partitions of the job."""
+    if partitions is None:
+        return steps
+    return tuple(replace(step, partitions_def=partitions) for step in steps)
+
+
+def _known(one: StepInput, upstream: Mapping[AssetKey, Upstream]) -> StepInput:
+    found = None if one.asset_key is None else upstream.get(one.asset_key)
+    if found is None:
+        return one
+    return replace(one, upstream=found.output, partitions_def=found.partitions_def)
 
 
 def check_retry(where: str, policy: Any) -> RetryPolicy | None:

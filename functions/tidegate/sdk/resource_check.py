@@ -14,10 +14,8 @@ from tidegate.sdk.step import StepDefinition
 DEFAULT_IO_MANAGER = "io_manager"
 
 
-def check_resources(
-    steps: Iterable[StepDefinition], resources: Mapping[str, Any], shared: Mapping[str, Any]
-) -> None:
-    """Check the resources of all steps of a job.
+def check_resources(steps: Iterable[StepDefinition], resources: Mapping[str, Any]) -> None:
+    """Check resources, and that they are what the steps of a job ask for.
 
     Raises:
         DefinitionError: one is missing, or is not what a step asks for.
@@ -28,6 +26,12 @@ def check_resources(
                 f"Resource {key!r} is the class {value.__name__}.",
                 mend=f"Give an instance: {value.__name__}(...).",
             )
+        for other in sorted(getattr(value, "required_resource_keys", ()) or ()):
+            if _is_wrapped(value) and other not in resources:
+                raise DefinitionError(
+                    f"Resource {key!r} needs the resource {other!r}, which is not defined.",
+                    mend=f"{suggestion(other, resources)}Add it to Definitions(resources=...).",
+                )
     managers: dict[str, str] = {}
     for step in steps:
         label = f"{'Asset' if step.is_asset else 'Op'} {step.key!r}{at(step.source)}"
@@ -43,6 +47,34 @@ def check_resources(
             managers.setdefault(key, label)
     for key, label in managers.items():
         _check_manager(label, key, resources)
+
+
+def check_run_config(
+    label: str,
+    run_config: Mapping[str, Any] | None,
+    steps: Iterable[StepDefinition],
+    resources: Mapping[str, Any],
+) -> None:
+    """Check that the config of a job is for steps and resources that it has.
+
+    Raises:
+        DefinitionError: the first that it has not.
+    """
+    if not run_config:
+        return
+    names = {name for step in steps for name in (step.key, step.key.partition(".")[0])}
+    for section, known in (("ops", names), ("resources", {*resources, DEFAULT_IO_MANAGER})):
+        given = run_config.get(section) or {}
+        if not isinstance(given, Mapping):
+            raise DefinitionError(
+                f"{label} has config with {section}={given!r}.", mend="Give a mapping."
+            )
+        for name in given:
+            if name not in known:
+                raise DefinitionError(
+                    f"{label} has config for {section}.{name}, and there is no such thing in it.",
+                    mend=f"{suggestion(name, known)}Known: {', '.join(sorted(known)) or 'none'}.",
+                )
 
 
 def manager_keys(step: StepDefinition) -> set[str]:

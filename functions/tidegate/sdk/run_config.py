@@ -57,7 +57,21 @@ def run_config_document(config: Any, where: str) -> dict[str, Any] | None:
     for name in ("ops", "resources"):
         if isinstance(document.get(name), Mapping):
             document[name] = {key: _entry(one) for key, one in document[name].items()}
+    most = max_concurrent_of(document)
+    if most is not None and (type(most) is not int or most < 0):
+        raise DefinitionError(
+            f"{where} has max_concurrent={most!r}.", mend="Give a whole number; 0 is no limit."
+        )
     return document
+
+
+def max_concurrent_of(run_config: Mapping[str, Any] | None) -> Any:
+    """``execution.config.max_concurrent`` (or of ``multiprocess``), as given; None when it is not."""
+    section: Any = (run_config or {}).get("execution")
+    for name in ("config", "multiprocess", "config"):
+        if isinstance(section, Mapping) and name in section:
+            section = section[name]
+    return section.get("max_concurrent") if isinstance(section, Mapping) else None
 
 
 def _entry(value: Any) -> Any:

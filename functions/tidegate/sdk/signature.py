@@ -79,8 +79,12 @@ def read_signature(function: Any, label: str) -> Signature:
         arguments=tuple(read.arguments),
         order=tuple(one.name for one in parameters if one.name != context),
         takes_any=read.takes_any,
-        returns=_plain(hints.get("return", Any)),
+        returns=Any if _yields(function) else _plain(hints.get("return", Any)),
     )
+
+
+def _yields(function: Any) -> bool:
+    return inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
 
 
 class _Parameters:
@@ -96,6 +100,11 @@ class _Parameters:
 
     def add(self, one: inspect.Parameter) -> None:
         annotation = self.hints.get(one.name, Any)
+        if one.name in _CONTEXT_NAMES - {"_"} or _is_context(annotation):
+            raise DefinitionError(
+                f"{self.where} takes the context as {one.name!r}, after others.",
+                mend="Make the context the first parameter.",
+            )
         if one.kind is one.VAR_KEYWORD:
             self.takes_any = True
         elif one.kind in (one.VAR_POSITIONAL, one.POSITIONAL_ONLY):
@@ -141,10 +150,13 @@ def _context_of(parameters: list[inspect.Parameter], hints: Mapping[str, Any]) -
     ):
         return None
     first = parameters[0].name
-    annotation = hints.get(first)
+    return first if first in _CONTEXT_NAMES or _is_context(hints.get(first)) else None
+
+
+def _is_context(annotation: Any) -> bool:
+    """Whether an annotation names one of the contexts, imported or not."""
     name = annotation if isinstance(annotation, str) else getattr(annotation, "__name__", "")
-    is_context = first in _CONTEXT_NAMES or name.rpartition(".")[2] in _CONTEXT_TYPES
-    return first if is_context else None
+    return str(name).rpartition(".")[2] in _CONTEXT_TYPES
 
 
 def _config_type(name: str, annotation: Any, hints: Mapping[str, Any], where: str) -> Any:
