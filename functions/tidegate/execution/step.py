@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -176,6 +175,8 @@ class _Attempt:
 def _finished(result: Any) -> Any:
     """The result of a function, an ``async`` one run to its end."""
     if inspect.iscoroutine(result):
+        import asyncio
+
         return asyncio.run(result)
     if inspect.isasyncgen(result):
         return _stepped(result)
@@ -184,6 +185,8 @@ def _finished(result: Any) -> Any:
 
 def _stepped(generator: Any) -> Any:
     """An asynchronous generator as an ordinary one."""
+    import asyncio
+
     with asyncio.Runner() as runner:
         while True:
             try:

@@ -127,8 +127,9 @@ def _of_specs(
             changes[attribute] = value
         arguments = [one.key for one in inputs if one.key not in spec.deps]
         revised.append(spec.replace_attributes(deps=[*spec.deps, *arguments], **changes))
+    # No value: what the function makes it stores by itself, so it may return None.
     outputs = tuple(
-        asset_output(spec.key.to_python_identifier(), spec, "io_manager", Any) for spec in revised
+        asset_output(spec.key.to_python_identifier(), spec, "io_manager", None) for spec in revised
     )
     _distinct(where, revised, outputs)
     return tuple(revised), outputs
