@@ -2,51 +2,54 @@
 
 from __future__ import annotations
 
-import json
-import os
 import sys
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import aws_cdk as cdk
 import cdk_nag
 
 from infra import ROOT
-from infra.settings import InfraSettings, SynthError
+from infra.settings import InfraSettings, SynthError, read_context
 from infra.stacks.deployment import Deployment
 from tidegate.adapters.dynamodb.table import all_tables
 
+BUILD = ROOT / "build"
+"""Where ``infra.inputs`` writes."""
 
-def make_app(**arguments: Any) -> cdk.App:
-    """The app, with the policy checks that must find nothing.
 
-    ``cdk.json`` holds feature flags that change the template, and only the CLI reads it: so it is read here.
+def make_app(context: Mapping[str, Any], *, build: Path = BUILD, **arguments: Any) -> cdk.App:
+    """The app, without the policy checks.
 
     Raises:
-        SynthError: a context value that does not fit, or something to be made first.
+        SynthError: a context value that does not fit, or something that has to be made first.
     """
-    flags = json.loads((ROOT / "cdk.json").read_text(encoding="utf-8"))["context"]
-    context = flags | json.loads(os.environ.get("CDK_CONTEXT_JSON", "{}"))
     app = cdk.App(context=context, analytics_reporting=False, **arguments)
     settings = InfraSettings.read(app.node.try_get_context)
-    Deployment(
-        app,
-        "Tidegate" if settings.prefix == "tidegate" else f"Tidegate-{settings.prefix}",
-        settings=settings,
-        models=all_tables(),
-        build=ROOT / "build",
-    )
+    suffix = "" if settings.prefix == "tidegate" else f"-{settings.prefix}"
+    Deployment(app, f"Tidegate{suffix}", settings=settings, models=all_tables(), build=build)
+    return app
+
+
+def add_checks(app: cdk.App) -> None:
+    """Whatever these find, and no resource has acknowledged with a reason, ends the synthesis."""
     cdk.Validations.of(app).add_plugins(
         cdk_nag.AwsSolutionsChecks(app, write_suppressions_to_cloud_formation=True),
         cdk_nag.ServerlessChecks(app),
     )
-    return app
 
 
 def main() -> None:
     try:
-        make_app().synth()
+        app = make_app(read_context())
+        add_checks(app)
+        app.synth()
     except SynthError as error:
         sys.exit(f"error: {error}")
+    except RuntimeError as error:
+        # Everything that CDK raises; its findings are printed by then.
+        sys.exit(f"error: {str(error).splitlines()[0]}")
 
 
 if __name__ == "__main__":

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from infra import ROOT
+
 PREFIX = re.compile(r"[a-z][a-z0-9-]{0,22}[a-z0-9]")
+DEFINITIONS = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*(:[A-Za-z_]\w*)?")
 NETWORKS = ("public", "isolated")
 IMAGES = ("stock", "dockerfile")
 RETENTIONS = (7, 14, 30, 60, 90, 180, 365)
@@ -26,7 +31,7 @@ class InfraSettings:
     image: str = "stock"
     """``stock``: a public Python image, code fetched from S3 at start. ``dockerfile``: built by ``cdk deploy``, needs Docker."""
     definitions: str = "definitions"
-    """Module that holds the user's ``Definitions``."""
+    """Module that holds the user's ``Definitions``, and after a colon which of several."""
     retention_days: int = 30
     """Of logs, and of what passes between the steps of a run."""
     user_memory_mb: int = 1769
@@ -59,14 +64,33 @@ class InfraSettings:
         memory = _integer(context, "user_memory_mb", default.user_memory_mb)
         if not 256 <= memory <= 10_240:
             raise SynthError(f"Context 'user_memory_mb' is {memory}; Lambda takes 256 to 10240.")
+        definitions = _text(context, "definitions", default.definitions)
+        if not DEFINITIONS.fullmatch(definitions):
+            raise SynthError(
+                f"Context 'definitions' is {definitions!r}; it must be a module such as 'definitions'."
+            )
         return cls(
             prefix=prefix,
             network=network,
             image=image,
-            definitions=_text(context, "definitions", default.definitions),
+            definitions=definitions,
             retention_days=retention,
             user_memory_mb=memory,
         )
+
+
+def top_level(definitions: str) -> str:
+    """The top-level module or package that holds the definitions."""
+    return re.split("[.:]", definitions, maxsplit=1)[0]
+
+
+def read_context() -> dict[str, Any]:
+    """The context of ``cdk.json``, which only the CDK's CLI reads by itself, below what the CLI or the caller gives.
+
+    It holds feature flags that change the template, so it takes part in every synthesis.
+    """
+    flags = json.loads((ROOT / "cdk.json").read_text(encoding="utf-8"))["context"]
+    return {**flags, **json.loads(os.environ.get("CDK_CONTEXT_JSON", "{}"))}
 
 
 def _text(context: Callable[[str], Any], key: str, default: str) -> str:

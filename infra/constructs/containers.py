@@ -6,6 +6,7 @@ CPU and memory in it are only what a task gets that asks for nothing: each run o
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import aws_cdk as cdk
 from aws_cdk import aws_ecr_assets as ecr_assets
@@ -21,7 +22,7 @@ from infra.constructs.retention import RETENTION
 from infra.constructs.roles import Roles
 from infra.findings import accept
 from infra.permissions import of_container_agent, of_stock_container, of_user_code
-from infra.settings import InfraSettings
+from infra.settings import InfraSettings, top_level
 
 STOCK_IMAGE = "public.ecr.aws/lambda/python:3.13-arm64"
 """Has Python and boto3, in the versions of the Lambda runtime."""
@@ -120,22 +121,24 @@ class Containers(Construct):
     def _image(self) -> ecs.ContainerImage:
         if self._settings.image == "stock":
             return ecs.ContainerImage.from_registry(STOCK_IMAGE)
+        top = top_level(self._settings.definitions)
         return ecs.ContainerImage.from_asset(
             str(ROOT),
             file="infra/container/Dockerfile",
+            build_args={"DEFINITIONS": top},
             platform=ecr_assets.Platform.LINUX_ARM64,
             ignore_mode=cdk.IgnoreMode.DOCKER,
             exclude=[
                 "*",
                 "!functions",
-                "!definitions",
+                f"!{top}",
                 "!infra/container/Dockerfile",
                 "!infra/locks/containers.lock",
                 "**/__pycache__",
             ],
         )
 
-    def _command(self) -> dict[str, list[str]]:
+    def _command(self) -> dict[str, Any]:
         """The stock image gets its first program as an argument; an image of our own has it built in."""
         if self._settings.image == "dockerfile":
             return {}

@@ -13,7 +13,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from constructs import Construct
 
 from infra import ROOT
 from infra.findings import accept
-from infra.settings import SynthError
+from infra.settings import SynthError, top_level
 
 PYTHON = "3.13"
 PLATFORM = "aarch64-manylinux_2_34"
@@ -86,7 +86,7 @@ def compile_to_byte_code(target: Path, runs_at: str) -> None:
     )
 
 
-def _hash(parts: Iterable[bytes]) -> str:
+def package_hash(parts: Iterable[bytes]) -> str:
     """Over the parts, and over whatever else shapes a package: this module and whether byte code is made."""
     digest = hashlib.sha256(Path(__file__).read_bytes())
     digest.update(b"byte code" if byte_compiler() else b"source")
@@ -95,33 +95,31 @@ def _hash(parts: Iterable[bytes]) -> str:
     return digest.hexdigest()
 
 
-@jsii.implements(cdk.ILocalBundling)
-class _Libraries:
-    def __init__(self, lock: Path, limit: int | None) -> None:
-        self._lock, self._limit = lock, limit
+def install(lock: Path, target: Path, limit: int | None) -> None:
+    """Install what is locked, as a Lambda layer wants it.
 
-    def try_bundle(self, output_dir: str, *args: Any, **kwargs: Any) -> bool:
-        target = Path(output_dir) / "python"
-        uv = Path(sys.executable).with_name("uv")
-        command = [str(uv), "pip", "install", "--quiet", "--no-deps", "--require-hashes"]
-        command += ["--target", str(target), "--requirement", str(self._lock)]
-        command += ["--python", sys.executable, "--python-platform", PLATFORM]
-        command += ["--python-version", PYTHON, "--only-binary", ":all:", "--no-installer-metadata"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise SynthError(
-                f"uv could not install {self._lock.name}: {' '.join(done.stderr.split())[:500]}"
-            )
-        shutil.rmtree(target / "bin", ignore_errors=True)
-        _prune(target)
-        compile_to_byte_code(target, "/opt/python")
-        size = sum(one.stat().st_size for one in target.rglob("*") if one.is_file())
-        if self._limit is not None and size > self._limit:
-            raise SynthError(
-                f"The libraries of {self._lock.name} are {size / 2**20:.0f} MiB; a Lambda layer holds "
-                f"{self._limit / 2**20:.0f}. Name what only ECS steps import in infra/locks/containers_only.txt."
-            )
-        return True
+    Raises:
+        SynthError: uv could not, or it is more than ``limit`` bytes.
+    """
+    place = target / "python"
+    uv = Path(sys.executable).with_name("uv")
+    command = [str(uv), "pip", "install", "--quiet", "--no-deps", "--require-hashes"]
+    command += ["--target", str(place), "--requirement", str(lock)]
+    command += ["--python", sys.executable, "--python-platform", PLATFORM]
+    command += ["--python-version", PYTHON, "--only-binary", ":all:", "--no-installer-metadata"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        said = " ".join(done.stderr.split())[:500]
+        raise SynthError(f"uv could not install {lock.name}: {said}")
+    shutil.rmtree(place / "bin", ignore_errors=True)
+    _prune(place)
+    compile_to_byte_code(place, "/opt/python")
+    size = sum(one.stat().st_size for one in place.rglob("*") if one.is_file())
+    if limit is not None and size > limit:
+        raise SynthError(
+            f"The libraries of {lock.name} are {size / 2**20:.0f} MiB; a Lambda layer holds {limit / 2**20:.0f}. "
+            "Name what only ECS steps import in infra/locks/containers_only.txt, and run `make lock-infra`."
+        )
 
 
 def _prune(target: Path) -> None:
@@ -141,21 +139,17 @@ def _matches(name: str, patterns: Iterable[str]) -> bool:
 def libraries(scope: Construct, id: str, lock: str, *, limit: int | None = LAYER_LIMIT) -> Asset:
     """The libraries of a lock file of ``infra/locks``, laid out as a Lambda layer."""
     path = ROOT / "infra" / "locks" / lock
-    return _asset(scope, id, _Libraries(path, limit), path.parent, _hash([path.read_bytes()]))
+    digest = package_hash([path.read_bytes()])
+    return _asset(scope, id, lambda target: install(path, target, limit), digest)
 
 
-@jsii.implements(cdk.ILocalBundling)
-class _Code:
-    def __init__(self, files: dict[str, Path]) -> None:
-        self._files = files
-
-    def try_bundle(self, output_dir: str, *args: Any, **kwargs: Any) -> bool:
-        for place, source in self._files.items():
-            target = Path(output_dir) / place
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, target)
-        compile_to_byte_code(Path(output_dir), "/var/task")
-        return True
+def stage(files: dict[str, Path], target: Path) -> None:
+    """Copy each file to its place, and compile."""
+    for place, source in files.items():
+        copy = target / place
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, copy)
+    compile_to_byte_code(target, "/var/task")
 
 
 CONTROL_PLANE_LEAVES_OUT = (
@@ -204,7 +198,7 @@ def user_code_files(definitions: str) -> dict[str, Path]:
         SynthError: there is no such module or package.
     """
     files = _tree(ROOT / "functions", "tidegate", USER_CODE_LEAVES_OUT)
-    top = definitions.partition(".")[0]
+    top = top_level(definitions)
     if (ROOT / f"{top}.py").is_file():
         return files | {f"{top}.py": ROOT / f"{top}.py"}
     if not (ROOT / top).is_dir():
@@ -224,23 +218,32 @@ def _tree(root: Path, top: str, leave_out: tuple[str, ...]) -> dict[str, Path]:
 
 
 def code(scope: Construct, id: str, files: dict[str, Path]) -> Asset:
-    parts = (
-        part
-        for place, path in sorted(files.items())
-        for part in (place.encode(), path.read_bytes())
-    )
-    return _asset(scope, id, _Code(files), ROOT / "infra" / "locks", _hash(parts))
+    """The files, laid out as the code of a Lambda function."""
+    parts = (part for place, path in files.items() for part in (place.encode(), path.read_bytes()))
+    return _asset(scope, id, lambda target: stage(files, target), package_hash(parts))
 
 
-def _asset(scope: Construct, id: str, bundling: Any, source: Path, digest: str) -> Asset:
-    """CDK wants a source directory and an image even where neither is used."""
+@jsii.implements(cdk.ILocalBundling)
+class _Locally:
+    def __init__(self, make: Callable[[Path], None]) -> None:
+        self._make = make
+
+    def try_bundle(self, output_dir: str, *args: Any, **kwargs: Any) -> bool:
+        self._make(Path(output_dir))
+        return True
+
+
+def _asset(scope: Construct, id: str, make: Callable[[Path], None], digest: str) -> Asset:
     asset = Asset(
         scope,
         id,
-        path=str(source),
+        # CDK wants a source directory and an image even where neither is used.
+        path=str(ROOT / "infra" / "locks"),
         asset_hash=digest,
         asset_hash_type=cdk.AssetHashType.CUSTOM,
-        bundling=cdk.BundlingOptions(image=cdk.DockerImage.from_registry("unused"), local=bundling),
+        bundling=cdk.BundlingOptions(
+            image=cdk.DockerImage.from_registry("unused"), local=_Locally(make)
+        ),
     )
     accept(
         asset,

@@ -99,9 +99,12 @@ class Deployment(cdk.Stack):
         self._output("AlarmTopic", watch.topic.topic_arn)
 
     def _user_archives(self) -> tuple[Asset, ...]:
-        """The user's code, and the libraries of containers."""
+        """The user's code, and the libraries of containers that do not have them built in."""
+        code = packages.code(self, "UserCode", packages.user_code_files(self._settings.definitions))
+        if self._settings.image == "dockerfile":
+            return (code,)
         return (
-            packages.code(self, "UserCode", packages.user_code_files(self._settings.definitions)),
+            code,
             packages.libraries(self, "ContainerLibraries", "containers.lock", limit=None),
         )
 
