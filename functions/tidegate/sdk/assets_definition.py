@@ -112,7 +112,9 @@ class AssetsDefinition:
                 mend="Pass the asset itself as an input of an op; an asset is no op.",
             )
         defaults = {one.name: one.default for one in self.inputs if one.default is not ...}
-        return call_directly(self.label, self.signature, args, kwargs, defaults)
+        return call_directly(
+            self.label, self.signature, args, kwargs, defaults, self.outputs, self.partitions_def
+        )
 
     def to_source_asset(self) -> SourceAsset:
         """The same asset as one that is made elsewhere."""

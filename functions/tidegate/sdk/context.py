@@ -204,6 +204,11 @@ class OpExecutionContext:
     def selected_asset_keys(self) -> frozenset[AssetKey]:
         return frozenset(one.asset_key for one in self.outputs if one.asset_key is not None)
 
+    def bind(self, outputs: Sequence[StepOutput], partitions_def: Any) -> None:
+        """Learn what the op or asset makes that is called with this context, in a test."""
+        self.outputs, self.partitions_def = outputs, partitions_def
+        self.made.clear()
+
     # What the body says back
 
     def add_output_metadata(

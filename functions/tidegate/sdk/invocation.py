@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from tidegate.errors import InvocationError
 from tidegate.sdk.declaration import at
 from tidegate.sdk.signature import Signature, is_config
+
+if TYPE_CHECKING:
+    from tidegate.sdk.step import StepOutput
 
 
 def call_directly(
@@ -16,11 +20,13 @@ def call_directly(
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
     defaults: dict[str, Any],
+    outputs: Sequence[StepOutput] = (),
+    partitions_def: Any = None,
 ) -> Any:
     """Call the function with inputs by place or name, and resources and config by name.
 
     What is not given comes from the context (``resources``, ``op_config``), when one is given, else from ``defaults``
-    of the inputs. The answer is whatever the function returns: a generator is not run.
+    of the inputs. The context learns what is made here (``outputs``) and its partitions. The answer is whatever the function returns: a generator is not run.
 
     Raises:
         InvocationError: a value is missing, or there is one too many.
@@ -29,6 +35,8 @@ def call_directly(
     given = dict(kwargs)
     left = list(args)
     context = _take_context(where, signature, left, given)
+    if is_context(context):
+        context.bind(outputs, partitions_def)
     _place(where, signature, left, given)
     for name in signature.resources:
         if name not in given:

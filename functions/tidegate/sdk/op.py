@@ -97,7 +97,8 @@ class OpDefinition:
         if builder is not None:
             return builder.add(PendingInvocation(definition=self), args, kwargs)
         defaults = {one.name: one.default for one in self.inputs if one.default is not ...}
-        return call_directly(f"Op {self.name!r}", self.signature, args, kwargs, defaults)
+        label = f"Op {self.name!r}"
+        return call_directly(label, self.signature, args, kwargs, defaults, self.outputs)
 
     def __repr__(self) -> str:
         return f"OpDefinition({self.name!r})"
