@@ -165,9 +165,10 @@ def _check_against(path: str, schema: dict[str, Any] | None, given: Any) -> None
     try:
         fastjsonschema.validate(schema, {} if value is None else value, use_default=False)
     except fastjsonschema.JsonSchemaValueException as error:
-        where = ".".join(str(part) for part in error.path[1:])
+        where = ".".join([path, *(str(part) for part in error.path[1:])])
+        rule = error.message.removeprefix(error.name or "").strip()
         raise ConfigError(
-            f"{path}{'.' + where if where else ''}: {error.message.removeprefix(error.name or "").strip()}.",
+            f"{where}: {rule}.",
             mend=f"It was {error.value!r}."[:200],
         ) from error
 
