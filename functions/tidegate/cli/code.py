@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ DEFAULT_MODULE = "definitions"
 
 
 def location(module: str | None, file: Path | None) -> str:
-    """The name of the code location: a module, or the path of a file.
+    """Where the definitions are: a module, or the path of a file, in a form that no module has.
 
     Raises:
         InvocationError: both were given.
@@ -24,10 +25,12 @@ def location(module: str | None, file: Path | None) -> str:
         raise InvocationError(
             "Both a module and a file are given.", mend="Give -m or -f, not both."
         )
-    return str(file) if file is not None else module or DEFAULT_MODULE
+    if file is None:
+        return module or DEFAULT_MODULE
+    return str(file) if os.sep in str(file) else os.path.join(".", file)
 
 
-def compile_location(name: str) -> Manifest:
+def compile_location(place: str, *, code_version: str = "local") -> Manifest:
     """Load user code and compile it.
 
     Raises:
@@ -36,7 +39,8 @@ def compile_location(name: str) -> Manifest:
     from tidegate.execution.code_location import load_definitions
     from tidegate.manifest.compiler import compile_manifest
 
-    return compile_manifest(load_definitions(name), location=name, code_version="local")
+    name = Path(place).stem if os.sep in place else place.partition(":")[0]
+    return compile_manifest(load_definitions(place), location=name, code_version=code_version)
 
 
 def steps_of(manifest: Manifest) -> Iterator[StepDoc]:

@@ -27,6 +27,7 @@ DEV_FILE = Path(".tidegate") / "dev.json"
 START_DEV = "Start it with `tidegate dev`, or name another deployment with --target."
 PAUSES = (0.2, 0.5, 1.0)
 """Seconds before each repetition of a request that the control tables refused."""
+_NO_CREDENTIALS = ("NoCredentialsError", "PartialCredentialsError", "NoRegionError")
 
 
 class Client(Protocol):
@@ -199,22 +200,23 @@ class LambdaClient:
         return self._client
 
     def _unreachable(self, error: Exception) -> DeploymentError:
-        if self._deployment.endpoint is not None:
-            return DeploymentError(f"No answer from {self._deployment}.", mend=START_DEV)
-        kind = type(error).__name__
-        if kind in ("NoCredentialsError", "PartialCredentialsError", "NoRegionError"):
+        where = self._deployment
+        response = getattr(error, "response", None) or {}
+        code = response.get("Error", {}).get("Code", "")
+        if where.endpoint is not None and not code:
+            return DeploymentError(f"No answer from {where}.", mend=START_DEV)
+        if type(error).__name__ in _NO_CREDENTIALS:
             return DeploymentError(
                 "No `tidegate dev` runs here, and there are no AWS credentials and region.",
                 mend="Start `tidegate dev`, or set AWS_PROFILE and AWS_REGION.",
             )
-        code = getattr(error, "response", {}).get("Error", {}).get("Code", "")
         if code == "ResourceNotFoundException":
             return DeploymentError(
-                f"There is no {self._deployment}.",
+                f"There is no {where}.",
                 mend="Deploy it, or check AWS_PROFILE, AWS_REGION and TIDEGATE_API_FUNCTION.",
             )
         return DeploymentError(
-            f"{str(self._deployment).capitalize()} cannot be called: {error}".rstrip(".") + ".",
+            f"The {where} cannot be called: {str(error).rstrip('.')}.",
             mend="Check AWS_PROFILE, AWS_REGION and what your role may invoke.",
         )
 

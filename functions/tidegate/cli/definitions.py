@@ -136,7 +136,7 @@ def _show(document: dict[str, Any]) -> None:
         console.print()
         made = screen.table("ASSET", "GROUP", "KIND", "PARTITIONS", "MADE FROM")
         for one in sorted(document["assets"], key=lambda one: (one["group"], one["key"])):
-            partitions = (one["partitions"] or {}).get("kind", "")
+            partitions = str((one["partitions"] or {}).get("kind", "")).replace("_", " ")
             cells = (one["key"], one["group"], ", ".join(one["kinds"]), partitions)
             made.add_row(*(Text(str(cell)) for cell in cells), Text(", ".join(one["deps"])))
         console.print(made)
@@ -155,9 +155,12 @@ def compile_definitions(
     ] = MANIFEST_FILE,
     module: Module = None,
     file: File = None,
+    code_version: Annotated[
+        str, typer.Option(help="What runs and partitions record as the code that made them.")
+    ] = "local",
 ) -> None:
     """Write the manifest of the code here."""
-    manifest = code.compile_location(code.location(module, file))
+    manifest = code.compile_location(code.location(module, file), code_version=code_version)
     if str(output) == "-":
         return typer.echo(manifest.text)
     try:

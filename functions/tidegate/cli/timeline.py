@@ -58,7 +58,7 @@ def lines(
     from rich.text import Text
 
     name_width = min(_NAME, max([4, *(len(one["step"]) for one in steps)]))
-    bar_width = max(8, width - name_width - _STATUS - _TOOK - 7)
+    bar_width = max(8, width - name_width - _STATUS - _TOOK - 5)
     axis = _axis(run, steps, bar_width, now)
     total = wording.duration(axis.seconds)
     heading = f"{'STEP':<{name_width}}  {'STATUS':<{_STATUS}} {'TOOK':>{_TOOK}}  0{total:>{bar_width - 1}}"

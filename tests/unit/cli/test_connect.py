@@ -1,0 +1,218 @@
+"""Finding a deployment, and what is said when none answers."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import (
+    ClientError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    ReadTimeoutError,
+)
+
+from tidegate.cli.connect import Deployment, LambdaClient, locate
+from tidegate.errors import DeploymentError, ThrottledError, UnknownRunError
+
+DEV = Deployment(endpoint="http://127.0.0.1:4100", region="us-east-1", pid=1)
+AWS = Deployment()
+
+
+def write_dev_file(folder: Path, **changes: Any) -> None:
+    document = {
+        "endpoint": "http://127.0.0.1:4100",
+        "region": "us-east-1",
+        "function": "tidegate-api",
+        "pid": os.getpid(),
+    } | changes
+    (folder / ".tidegate").mkdir(parents=True, exist_ok=True)
+    (folder / ".tidegate" / "dev.json").write_text(json.dumps(document))
+
+
+class FakeLambda:
+    """Answers ``invoke`` with payloads, one after the other; an exception is raised."""
+
+    def __init__(self, *payloads: Any, function_error: str | None = None) -> None:
+        self.requests: list[dict[str, Any]] = []
+        self._payloads = list(payloads)
+        self._function_error = function_error
+
+    def invoke(self, *, FunctionName: str, Payload: bytes) -> dict[str, Any]:
+        self.requests.append(json.loads(Payload) | {"function": FunctionName})
+        payload = self._payloads.pop(0)
+        if isinstance(payload, Exception):
+            raise payload
+        body = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
+        answer = {"StatusCode": 200, "Payload": io.BytesIO(body)}
+        return answer | ({"FunctionError": self._function_error} if self._function_error else {})
+
+
+def client_of(
+    lambda_: FakeLambda, where: Deployment = AWS, pauses: list[float] | None = None
+) -> LambdaClient:
+    return LambdaClient(where, client=lambda_, sleep=(pauses if pauses is not None else []).append)
+
+
+def error_of(lambda_: FakeLambda, where: Deployment = AWS) -> DeploymentError:
+    with pytest.raises(DeploymentError) as raised:
+        client_of(lambda_, where).call("runs.list")
+    return raised.value
+
+
+def test_a_running_dev_is_found_from_a_directory_below(tmp_path: Path) -> None:
+    below = tmp_path / "definitions" / "deep"
+    below.mkdir(parents=True)
+    write_dev_file(tmp_path)
+
+    found = locate(None, environ={}, start=below)
+
+    assert found.endpoint == "http://127.0.0.1:4100"
+    assert str(found) == "tidegate dev at http://127.0.0.1:4100"
+
+
+def test_without_a_dev_the_function_on_aws_is_meant(tmp_path: Path) -> None:
+    assert locate(None, environ={}, start=tmp_path) == Deployment(function="tidegate-api")
+
+
+def test_the_name_of_the_function_can_be_set(tmp_path: Path) -> None:
+    found = locate(None, environ={"TIDEGATE_API_FUNCTION": "staging-api"}, start=tmp_path)
+
+    assert found.function == "staging-api"
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        ("aws", Deployment()),
+        ("other-api", Deployment(function="other-api")),
+        ("http://127.0.0.1:9", Deployment(endpoint="http://127.0.0.1:9", region="us-east-1")),
+    ],
+)
+def test_a_target_comes_before_a_running_dev(
+    tmp_path: Path, target: str, expected: Deployment
+) -> None:
+    write_dev_file(tmp_path)
+
+    assert locate(target, environ={}, start=tmp_path) == expected
+
+
+def test_the_target_dev_needs_one_to_run(tmp_path: Path) -> None:
+    with pytest.raises(DeploymentError, match="Start it with `tidegate dev`"):
+        locate("dev", environ={}, start=tmp_path)
+
+
+def test_a_dev_that_ended_is_told_and_aws_is_not_taken_instead(tmp_path: Path) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    write_dev_file(tmp_path, pid=ended.pid)
+
+    with pytest.raises(DeploymentError, match="has ended. Start it with `tidegate dev`"):
+        locate(None, environ={}, start=tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"endpoint": 1}', "\x00"])
+def test_a_damaged_dev_file_is_told(tmp_path: Path, text: str) -> None:
+    write_dev_file(tmp_path)
+    (tmp_path / ".tidegate" / "dev.json").write_text(text)
+
+    with pytest.raises(DeploymentError, match="cannot be read. Delete it"):
+        locate(None, environ={}, start=tmp_path)
+
+
+def test_a_request_leaves_out_what_is_not_given() -> None:
+    lambda_ = FakeLambda({"ok": True, "result": {"runs": []}})
+
+    result = client_of(lambda_).call("runs.list", job=None, limit=5)
+
+    assert result == {"runs": []}
+    assert lambda_.requests == [{"action": "runs.list", "limit": 5, "function": "tidegate-api"}]
+
+
+def test_a_refusal_is_raised_as_the_error_it_is() -> None:
+    refusal = {"code": "unknown-run", "message": "There is no run 'x'.", "mend": "Look."}
+    lambda_ = FakeLambda({"ok": False, "error": refusal})
+
+    with pytest.raises(UnknownRunError) as raised:
+        client_of(lambda_).call("runs.show", run_id="x")
+
+    assert str(raised.value) == "There is no run 'x'. Look."
+
+
+def test_what_the_tables_refused_for_now_is_asked_again() -> None:
+    throttled = {"ok": False, "error": {"code": "throttled", "message": "Slow down.", "mend": ""}}
+    lambda_ = FakeLambda(throttled, throttled, {"ok": True, "result": {"a": 1}})
+    pauses: list[float] = []
+
+    assert client_of(lambda_, pauses=pauses).call("runs.list") == {"a": 1}
+    assert pauses == [0.2, 0.5]
+
+
+def test_asking_again_ends() -> None:
+    throttled = {"ok": False, "error": {"code": "throttled", "message": "Slow down.", "mend": ""}}
+    lambda_ = FakeLambda(*[throttled] * 4)
+
+    with pytest.raises(ThrottledError):
+        client_of(lambda_).call("runs.list")
+
+    assert len(lambda_.requests) == 4
+
+
+def test_a_dev_that_refuses_the_connection_is_told_in_one_sentence() -> None:
+    refused = EndpointConnectionError(endpoint_url="http://127.0.0.1:4100")
+
+    error = error_of(FakeLambda(refused), DEV)
+
+    assert error.message == "No answer from tidegate dev at http://127.0.0.1:4100."
+    assert error.mend.startswith("Start it with `tidegate dev`")
+
+
+def test_missing_credentials_are_told_with_both_ways_on() -> None:
+    error = error_of(FakeLambda(NoCredentialsError()))
+
+    assert "no AWS credentials" in error.message
+    assert error.mend == "Start `tidegate dev`, or set AWS_PROFILE and AWS_REGION."
+
+
+def test_a_function_that_is_not_deployed_is_named() -> None:
+    missing = ClientError({"Error": {"Code": "ResourceNotFoundException"}}, "Invoke")
+
+    assert error_of(FakeLambda(missing)).message == "There is no function tidegate-api on AWS."
+
+
+@pytest.mark.parametrize(
+    "cause",
+    [
+        ClientError({"Error": {"Code": "AccessDeniedException", "Message": "No."}}, "Invoke"),
+        ReadTimeoutError(endpoint_url="https://lambda"),
+    ],
+)
+def test_another_failure_on_aws_is_told_with_its_cause(cause: Exception) -> None:
+    error = error_of(FakeLambda(cause))
+
+    assert error.message.startswith("The function tidegate-api on AWS cannot be called: ")
+    assert error.mend == "Check AWS_PROFILE, AWS_REGION and what your role may invoke."
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ({"errorType": "KeyError", "errorMessage": "'x'"}, "The API failed: KeyError: 'x'."),
+        (b"Task timed out", "The API failed: Task timed out."),
+    ],
+)
+def test_an_api_that_crashed_is_told(body: Any, expected: str) -> None:
+    assert error_of(FakeLambda(body, function_error="Unhandled")).message == expected
+
+
+@pytest.mark.parametrize("body", [b"", b"hello", b"[]", b'{"status": 200}'])
+def test_what_is_not_the_api_is_told(body: bytes) -> None:
+    message = error_of(FakeLambda(body)).message
+
+    assert message == "What answers as function tidegate-api on AWS is not the API of Tidegate."

@@ -1,0 +1,121 @@
+"""``tidegate limits`` and ``tidegate queue``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.unit.cli.answers import RUN, WAITING, FakeClient, Tidegate, at, run_of
+from tidegate.errors import UnknownLimitError
+
+POOL = {"key": "pool/db", "capacity": 3, "in_use": 3, "source": "override", "waiting": 12}
+
+
+def lines(text: str) -> list[str]:
+    return [line.rstrip() for line in text.splitlines()]
+
+
+def test_the_list_shows_how_full_each_limit_is(client: FakeClient, tidegate: Tidegate) -> None:
+    client.answers["limits.list"] = {
+        "limits": [
+            {"key": "runs", "capacity": 10, "in_use": 4, "source": "settings", "waiting": 0},
+            POOL,
+            {"key": "pool/off", "capacity": 0, "in_use": 0, "source": "override", "waiting": 1},
+            {"key": "job/a", "capacity": -1, "in_use": 2, "source": "default", "waiting": 0},
+        ]
+    }
+
+    assert lines(tidegate("limits", "list").out) == [
+        "LIMIT                 IN USE        OF  WAITING  SET BY",
+        "runs      ━━━━──────       4        10        0  settings",
+        "pool/db   ━━━━━━━━━━       3         3       12  override",
+        "pool/off  ──────────       0         0        1  override",
+        "job/a                      2  no limit        0  default",
+    ]
+
+
+def test_show_names_holders_and_who_is_next(client: FakeClient, tidegate: Tidegate) -> None:
+    client.answers["limits.show"] = POOL | {
+        "holders": WAITING["holders"][:2],
+        "waits": [{"claim_id": f"run/{RUN}", "since": at(-33)}],
+    }
+
+    printed = tidegate("limits", "show", "pool/db")
+
+    assert client.calls == [("limits.show", {"key": "pool/db"})]
+    assert lines(printed.out) == [
+        "pool/db: 3 at most, 3 in use, 12 waiting",
+        "",
+        "held by   b1b2c3d4 step 2",
+        "          c1b2c3d4 step 5",
+        "          and 1 more",
+        "",
+        "next      a1b2c3d4                    33.0 s",
+        "          and 11 more",
+    ]
+
+
+@pytest.mark.parametrize("text", ["-1", "0", "5"])
+def test_a_limit_is_set_to_none_zero_or_n(
+    client: FakeClient, tidegate: Tidegate, text: str
+) -> None:
+    client.answers["limits.set"] = POOL | {"capacity": int(text)}
+
+    printed = tidegate("limits", "set", "pool/db", text)
+
+    assert printed.code == 0
+    assert client.calls == [("limits.set", {"key": "pool/db", "capacity": int(text)})]
+
+
+def test_a_limit_that_is_no_number_is_refused_before_anything_is_asked(
+    client: FakeClient, tidegate: Tidegate
+) -> None:
+    printed = tidegate("limits", "set", "pool/db", "many")
+
+    assert printed.code == 2
+    assert printed.err.startswith("Error: A limit cannot be 'many'.\n-1 is no limit")
+    assert client.calls == []
+
+
+def test_an_unknown_limit_is_bad_input(client: FakeClient, tidegate: Tidegate) -> None:
+    client.answers["limits.set"] = UnknownLimitError("There is no kind of limit 'db'.", mend="...")
+
+    assert tidegate("limits", "set", "db", "3").code == 2
+
+
+def queued(**changes: Any) -> dict[str, Any]:
+    return run_of(status="QUEUED", started_at=None, finished_at=None) | changes
+
+
+def test_the_queue_says_for_each_run_what_blocks_it(client: FakeClient, tidegate: Tidegate) -> None:
+    client.answers["queue"] = {
+        "runs": [
+            queued(waiting=WAITING | {"blocked_by": "runs", "ahead": 1}, job="second"),
+            queued(waiting=WAITING | {"blocked_by": "runs", "ahead": 0}, job="first"),
+            queued(waiting=None, job="fresh"),
+            queued(waiting=WAITING | {"capacity": 0, "in_use": 0, "holders": []}, job="stopped"),
+        ],
+        "cursor": None,
+    }
+
+    assert lines(tidegate("queue").out) == [
+        "Being admitted",
+        "  RUN       JOB    AHEAD     FOR",
+        "  a1b2c3d4  fresh      -  20.0 s",
+        "",
+        "pool/db  set to 0, admits nothing, held by nobody",
+        "  RUN       JOB      AHEAD         FOR",
+        "  a1b2c3d4  stopped      4  1 min 12 s",
+        "",
+        "runs  3 of 3 in use, held by b1b2c3d4 step 2, c1b2c3d4 step 5, d1b2c3d4",
+        "  RUN       JOB     AHEAD         FOR",
+        "  a1b2c3d4  first       0  1 min 12 s",
+        "  a1b2c3d4  second      1  1 min 12 s",
+    ]
+
+
+def test_an_empty_queue_says_so(client: FakeClient, tidegate: Tidegate) -> None:
+    client.answers["queue"] = {"runs": [], "cursor": None}
+
+    assert tidegate("queue").out == "Nothing waits.\n"

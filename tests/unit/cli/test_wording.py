@@ -1,0 +1,71 @@
+"""How values read."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from tidegate.cli import wording
+
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        (-3, "0.00 s"),
+        (0.042, "0.04 s"),
+        (9.99, "9.99 s"),
+        (9.996, "10.0 s"),
+        (59.94, "59.9 s"),
+        (59.96, "1 min 00 s"),
+        (119.6, "2 min 00 s"),
+        (3599, "59 min 59 s"),
+        (3600, "1 h 00 min"),
+        (86_399, "23 h 59 min"),
+        (90_000, "1 d 01 h"),
+    ],
+)
+def test_a_duration_reads_in_the_unit_that_fits(seconds: float, expected: str) -> None:
+    assert wording.duration(seconds) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (None, "-"),
+        ("2026-03-01T08:05:01+00:00", "08:05:01"),
+        ("2026-02-28T08:05:01+00:00", "Feb 28 08:05"),
+        ("2025-12-31T08:05:01+00:00", "2025-12-31 08:05"),
+    ],
+)
+def test_a_time_has_its_date_when_it_is_not_today(text: str | None, expected: str) -> None:
+    assert wording.clock(text, NOW) == expected
+
+
+def test_a_holder_is_a_run_or_a_step_of_one() -> None:
+    run_id = "01957f2e-5c00-7000-8000-0000a1b2c3d4"
+
+    assert wording.holder(f"run/{run_id}") == "a1b2c3d4"
+    assert wording.holder(f"step/{run_id}/12/1") == "a1b2c3d4 step 12"
+
+
+def test_holders_beyond_three_are_a_number() -> None:
+    waiting = {"holders": [f"run/0000000{n}" for n in range(5)], "in_use": 9}
+
+    assert wording.holders(waiting) == "00000000, 00000001, 00000002 and 6 more"
+
+
+def test_nobody_holds_a_limit_of_zero() -> None:
+    waiting = {"blocked_by": "pool/db", "capacity": 0, "in_use": 0, "holders": [], "ahead": 0}
+
+    assert (
+        wording.why(waiting, NOW) == "waits for pool/db (set to 0, admits nothing), 0 ahead, for -"
+    )
+    assert wording.holders(waiting) == "nobody"
+
+
+def test_a_count_that_was_cut_short_says_so() -> None:
+    assert wording.ahead({"ahead": 999}) == "999"
+    assert wording.ahead({"ahead": 1000}) == "1,000+"
