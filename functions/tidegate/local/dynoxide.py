@@ -6,7 +6,6 @@ It backs ``tidegate dev --persist`` and the tests that want more than one opinio
 
 from __future__ import annotations
 
-import base64
 import http.client
 import json
 import os
@@ -23,7 +22,7 @@ from typing import Any
 from tidegate.errors import DeploymentError
 from tidegate.local.calls import Calls
 from tidegate.local.role import current_role
-from tidegate.local.service import ServiceError
+from tidegate.local.service import ServiceError, with_binary
 
 _HOST = "127.0.0.1"
 _PACKAGE = Path("node_modules/@dynoxide/linux-x64/dynoxide")
@@ -137,7 +136,7 @@ class DynoxideTables:
         except (OSError, http.client.HTTPException):
             connection.close()
             raise
-        return response.status, json.loads(text or b"{}", object_hook=_binary)
+        return response.status, json.loads(text or b"{}", object_hook=with_binary)
 
     def _connection(self) -> http.client.HTTPConnection:
         found: http.client.HTTPConnection | None = getattr(self._local, "connection", None)
@@ -148,16 +147,6 @@ class DynoxideTables:
     @property
     def port(self) -> int:
         return self._port
-
-
-def _binary(document: dict[str, Any]) -> dict[str, Any]:
-    """Binary attribute values as bytes, as botocore gives them."""
-    if len(document) == 1:
-        if isinstance(document.get("B"), str):
-            return {"B": base64.b64decode(document["B"])}
-        if isinstance(document.get("BS"), list):
-            return {"BS": [base64.b64decode(one) for one in document["BS"]]}
-    return document
 
 
 def _refusal(status: int, answer: dict[str, Any]) -> ServiceError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -49,3 +50,13 @@ class OnLoop:
         if self._loop.is_current:
             return self._service.call(operation, body)
         return self._loop.submit_from_thread(lambda: self._service.call(operation, body)).result()
+
+
+def with_binary(document: dict[str, Any]) -> dict[str, Any]:
+    """Hook of ``json.loads``: binary attribute values of DynamoDB as bytes, as botocore gives them."""
+    if len(document) == 1:
+        if isinstance(document.get("B"), str):
+            return {"B": base64.b64decode(document["B"])}
+        if isinstance(document.get("BS"), list):
+            return {"BS": [base64.b64decode(one) for one in document["BS"]]}
+    return document

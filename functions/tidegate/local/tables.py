@@ -27,7 +27,7 @@ from tidegate.local.repairs.dynamodb_lock import LOCK
 from tidegate.local.repairs.dynamodb_queries import measured
 from tidegate.local.repairs.undo import Key, find, key_of
 from tidegate.local.role import current_role
-from tidegate.local.service import ServiceError
+from tidegate.local.service import ServiceError, with_binary
 
 _READS = {
     "GetItem": "get_item",
@@ -200,7 +200,7 @@ def _size(key: Key) -> int:
 def _refusal(error: JsonRESTError | ServiceException) -> ServiceError:
     if isinstance(error, ServiceException):
         return ServiceError(error.code, error.message)
-    document: dict[str, Any] = json.loads(error.description)
+    document: dict[str, Any] = json.loads(error.description, object_hook=with_binary)
     code = str(document.pop("__type", error.error_type)).rsplit("#", maxsplit=1)[-1]
     message = str(document.pop("message", document.pop("Message", "")))
     return ServiceError(code, message, **document)
