@@ -159,15 +159,13 @@ class LambdaClient:
         return result
 
     def _invoke(self, request: dict[str, Any]) -> Any:
-        from botocore.exceptions import BotoCoreError, ClientError
-
+        client = self._client or self._connect()
         try:
-            client = self._client or self._connect()
             response = client.invoke(
                 FunctionName=self._deployment.function, Payload=json.dumps(request).encode()
             )
             body = response["Payload"].read()
-        except (BotoCoreError, ClientError) as error:
+        except Exception as error:
             raise self._unreachable(error) from error
         if response.get("FunctionError"):
             raise self._failed(body)
@@ -177,35 +175,29 @@ class LambdaClient:
             return None
 
     def _connect(self) -> Any:
+        where = self._deployment
+        if where.endpoint is not None:
+            from tidegate.cli.loopback import LoopbackLambda
+
+            self._client = LoopbackLambda(where.endpoint, region=where.region or "us-east-1")
+            return self._client
         import boto3
         from botocore.config import Config
+        from botocore.exceptions import BotoCoreError
 
-        where = self._deployment
-        if where.endpoint is None:
+        try:
             self._client = boto3.client("lambda", config=Config(read_timeout=65))
-        else:
-            self._client = boto3.client(
-                "lambda",
-                endpoint_url=where.endpoint,
-                region_name=where.region,
-                aws_access_key_id="local",
-                aws_secret_access_key="local",
-                config=Config(
-                    connect_timeout=3,
-                    read_timeout=65,
-                    proxies={},
-                    retries={"total_max_attempts": 1},
-                ),
-            )
+        except BotoCoreError as error:
+            raise self._unreachable(error) from error
         return self._client
 
     def _unreachable(self, error: Exception) -> DeploymentError:
-        where = self._deployment
+        where, kind = self._deployment, type(error).__name__
         response = getattr(error, "response", None) or {}
         code = response.get("Error", {}).get("Code", "")
-        if where.endpoint is not None and not code:
+        if where.endpoint is not None and isinstance(error, OSError):
             return DeploymentError(f"No answer from {where}.", mend=START_DEV)
-        if type(error).__name__ in _NO_CREDENTIALS:
+        if kind in _NO_CREDENTIALS:
             return DeploymentError(
                 "No `tidegate dev` runs here, and there are no AWS credentials and region.",
                 mend="Start `tidegate dev`, or set AWS_PROFILE and AWS_REGION.",
@@ -215,9 +207,11 @@ class LambdaClient:
                 f"There is no {where}.",
                 mend="Deploy it, or check AWS_PROFILE, AWS_REGION and TIDEGATE_API_FUNCTION.",
             )
+        mend = "Check AWS_PROFILE, AWS_REGION and what your role may invoke."
+        if where.endpoint is not None:
+            mend = "Check that a `tidegate dev` of this release runs there."
         return DeploymentError(
-            f"The {where} cannot be called: {str(error).rstrip('.')}.",
-            mend="Check AWS_PROFILE, AWS_REGION and what your role may invoke.",
+            f"The {where} cannot be called: {str(error).rstrip('.')}.", mend=mend
         )
 
     def _failed(self, body: bytes) -> DeploymentError:

@@ -82,7 +82,7 @@ def status_of(**changes: Any) -> dict[str, Any]:
     return run_of(counts={"SUCCESS": 4}, total=4, running=[], waiting=None) | changes
 
 
-WAITING = {
+WAITING: dict[str, Any] = {
     "blocked_by": "pool/db",
     "capacity": 3,
     "in_use": 3,

@@ -5,24 +5,24 @@ from __future__ import annotations
 import io
 import json
 import os
+import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
 from botocore.exceptions import (
     ClientError,
-    EndpointConnectionError,
     NoCredentialsError,
     ReadTimeoutError,
 )
 
 from tidegate.cli.connect import Deployment, LambdaClient, locate
 from tidegate.errors import DeploymentError, ThrottledError, UnknownRunError
-
-DEV = Deployment(endpoint="http://127.0.0.1:4100", region="us-east-1", pid=1)
-AWS = Deployment()
 
 
 def write_dev_file(folder: Path, **changes: Any) -> None:
@@ -54,15 +54,15 @@ class FakeLambda:
         return answer | ({"FunctionError": self._function_error} if self._function_error else {})
 
 
-def client_of(
-    lambda_: FakeLambda, where: Deployment = AWS, pauses: list[float] | None = None
-) -> LambdaClient:
-    return LambdaClient(where, client=lambda_, sleep=(pauses if pauses is not None else []).append)
+def client_of(lambda_: FakeLambda, *, pauses: list[float] | None = None) -> LambdaClient:
+    return LambdaClient(
+        Deployment(), client=lambda_, sleep=(pauses if pauses is not None else []).append
+    )
 
 
-def error_of(lambda_: FakeLambda, where: Deployment = AWS) -> DeploymentError:
+def error_of(lambda_: FakeLambda) -> DeploymentError:
     with pytest.raises(DeploymentError) as raised:
-        client_of(lambda_, where).call("runs.list")
+        client_of(lambda_).call("runs.list")
     return raised.value
 
 
@@ -165,12 +165,81 @@ def test_asking_again_ends() -> None:
 
 
 def test_a_dev_that_refuses_the_connection_is_told_in_one_sentence() -> None:
-    refused = EndpointConnectionError(endpoint_url="http://127.0.0.1:4100")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        endpoint = f"http://127.0.0.1:{free.getsockname()[1]}"
 
-    error = error_of(FakeLambda(refused), DEV)
+    with pytest.raises(DeploymentError) as raised:
+        LambdaClient(Deployment(endpoint=endpoint, region="us-east-1")).call("runs.list")
 
-    assert error.message == "No answer from tidegate dev at http://127.0.0.1:4100."
+    error = raised.value
+    assert error.message == f"No answer from tidegate dev at {endpoint}."
     assert error.mend.startswith("Start it with `tidegate dev`")
+
+
+@pytest.fixture
+def served() -> Iterator[tuple[str, dict[str, Any]]]:
+    """A server on the loopback interface: its address, and what it answers and is asked."""
+    state: dict[str, Any] = {"status": 200, "headers": {}, "body": b"{}"}
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            state["path"] = self.path
+            state["authorization"] = self.headers["Authorization"]
+            state["request"] = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            self.send_response(state["status"])
+            for name, value in state["headers"].items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(state["body"])
+
+        def log_message(self, *arguments: object) -> None:
+            """Quiet."""
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}", state
+        server.shutdown()
+        thread.join()
+
+
+def test_a_dev_is_asked_as_lambda_is(served: tuple[str, dict[str, Any]]) -> None:
+    endpoint, state = served
+    state["body"] = json.dumps({"ok": True, "result": {"limits": []}}).encode()
+
+    answer = LambdaClient(Deployment(endpoint=endpoint, region="eu-west-1")).call("limits.list")
+
+    assert answer == {"limits": []}
+    assert state["path"] == "/2015-03-31/functions/tidegate-api/invocations"
+    assert "/eu-west-1/lambda/aws4_request" in state["authorization"]
+    assert state["request"] == {"action": "limits.list"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"status": 503, "body": b"No deployment"}, "cannot be called: 503: No deployment."),
+        (
+            {
+                "headers": {"X-Amz-Function-Error": "Unhandled"},
+                "body": b'{"errorType": "E", "errorMessage": "boom"}',
+            },
+            "The API failed: E: boom.",
+        ),
+        ({"body": b"<html>"}, "is not the API of Tidegate."),
+    ],
+)
+def test_a_dev_that_answers_something_else_is_told(
+    served: tuple[str, dict[str, Any]], changes: dict[str, Any], expected: str
+) -> None:
+    endpoint, state = served
+    state |= changes
+
+    with pytest.raises(DeploymentError) as raised:
+        LambdaClient(Deployment(endpoint=endpoint)).call("limits.list")
+
+    assert expected in raised.value.message
 
 
 def test_missing_credentials_are_told_with_both_ways_on() -> None:

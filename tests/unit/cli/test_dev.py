@@ -52,7 +52,7 @@ def interrupt() -> None:
 def test_while_it_runs_others_find_it(
     tidegate: Tidegate, folder: Path, serving: Callable[..., Any]
 ) -> None:
-    found = []
+    found: list[Any] = []
     serving(lambda: found.append(running_dev(folder)))
 
     printed = tidegate("dev")
@@ -111,7 +111,7 @@ def test_a_second_one_in_the_same_place_is_refused(
 def test_what_a_dead_one_left_is_replaced(
     tidegate: Tidegate, folder: Path, serving: Callable[..., Any], left_behind: str
 ) -> None:
-    found = []
+    found: list[Any] = []
     serving(lambda: found.append(running_dev(folder)))
     (folder / ".tidegate").mkdir()
     (folder / ".tidegate" / "dev.json").write_text(left_behind)
