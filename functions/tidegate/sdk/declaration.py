@@ -10,7 +10,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Collection, Iterable
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any, TypeVar, cast
 
 from tidegate.errors import DefinitionError
@@ -43,9 +43,16 @@ _NOT_HERE = {
 def user_frame() -> FrameType | None:
     """The nearest frame outside this package: where a user's declaration stands."""
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+    while frame is not None and _is_ours(frame.f_code):
         frame = frame.f_back
     return frame
+
+
+def _is_ours(code: CodeType) -> bool:
+    """Whether code is of this package, or an ``__init__`` that a dataclass of it has written."""
+    return code.co_filename.startswith(_PACKAGE) or (
+        code.co_filename == "<string>" and code.co_name == "__init__"
+    )
 
 
 def caller_source() -> str:

@@ -174,6 +174,11 @@ class Definitions:
                     f"Definitions{at(caller_source())} has {one!r} among its jobs.",
                     mend="List jobs: what @job, graph.to_job() or define_asset_job answered.",
                 )
+            if one.name == ASSET_JOB:
+                raise DefinitionError(
+                    f"Job {one.name!r}{at(one.source)} has the name of the implicit job of all assets.",
+                    mend="Rename it.",
+                )
             if one.name in jobs:
                 raise DefinitionError(
                     f"Job {one.name!r}{at(one.source)} has the name of another{at(jobs[one.name].source)}.",

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from tidegate.errors import DefinitionError, InvocationError, UnknownAssetError
 from tidegate.sdk.asset_key import AssetKey, keys_of
-from tidegate.sdk.declaration import at, check_name, known_arguments, suggestion
+from tidegate.sdk.declaration import at, caller_source, check_name, known_arguments, suggestion
 from tidegate.sdk.flattening import flatten
 from tidegate.sdk.retry import RetryPolicy
 from tidegate.sdk.run_config import max_concurrent_of, run_config_document
@@ -50,6 +50,12 @@ class JobDefinition:
 
     def __repr__(self) -> str:
         return f"JobDefinition({self.name!r})"
+
+    def __call__(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise DefinitionError(
+            f"Job {self.name!r} is called{at(caller_source())}; a job is no op.",
+            mend="Run it with .execute_in_process(), or make a @graph of it to use it in another.",
+        )
 
     @property
     def max_concurrent(self) -> int | None:
