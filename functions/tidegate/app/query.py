@@ -78,7 +78,24 @@ def run_status(services: Services, run_id: str) -> dict[str, Any]:
     if unknown:
         counts[StepStatus.PENDING.value] = counts.get(StepStatus.PENDING.value, 0) + unknown
     running = [plan.steps[row.index].key for row in rows if row.status is StepStatus.STARTED]
-    return run_document(run) | {"counts": counts, "total": len(plan.steps), "running": running}
+    return run_document(run) | {
+        "counts": counts,
+        "total": len(plan.steps),
+        "running": running,
+        "waiting": _why(services, run, rows),
+    }
+
+
+def _why(services: Services, run: Run, rows: list[StepRow]) -> dict[str, Any] | None:
+    """Why the run waits, or its first waiting step when nothing of it runs."""
+    if run.status is RunStatus.QUEUED:
+        return explain(services, run_claim_id(run.run_id))
+    if any(row.status is StepStatus.STARTED for row in rows):
+        return None
+    for row in rows:
+        if row.status is StepStatus.WAITING:
+            return explain(services, step_claim_id(run.run_id, row.index, row.attempt))
+    return None
 
 
 def run_events(services: Services, run_id: str, *, cursor: str | None, limit: int) -> dict[str, Any]:

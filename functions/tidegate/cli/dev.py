@@ -38,7 +38,7 @@ def dev(
         _write(path, {"pid": os.getpid()} | where)
         _greet(where, definitions, settings_path, persist)
 
-    from tidegate.local.deployment import serve
+    from tidegate.local.dev import serve
 
     try:
         serve(
@@ -47,6 +47,7 @@ def dev(
             persist=persist,
             port=port,
             speed=speed,
+            environ=dict(os.environ),
             on_ready=on_ready,
         )
     except KeyboardInterrupt:

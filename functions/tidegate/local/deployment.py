@@ -7,6 +7,7 @@ in; the state machine is the ASL file; tables come from the models. Only the com
 from __future__ import annotations
 
 import json
+import logging
 import os
 import random
 import sys
@@ -75,6 +76,7 @@ class Deployment:
         store: str = "moto",
         persist: Path | None = None,
         inline: bool = True,
+        port: int = 0,
         step_time: timedelta = timedelta(0),
         code_version: str = "local",
     ) -> None:
@@ -83,9 +85,10 @@ class Deployment:
         self._step_time = step_time
         self._code_version = code_version
         self._stack = ExitStack()
-        self.aws = LocalAws(clock, store=store, persist_dir=persist, inline=inline)
+        self.aws = LocalAws(clock, store=store, persist_dir=persist, inline=inline, port=port)
 
     def start(self) -> None:
+        _log_for_people()
         aws = self._stack.enter_context(self.aws)
         manifest = compile_manifest(
             self._defs, location="definitions", code_version=self._code_version
@@ -211,6 +214,15 @@ class _Containers:
             environ=lambda: {**self._aws.child_environ(), **own},
         )
         return process.start(environ, exited)
+
+
+def _log_for_people() -> None:
+    """On AWS the handlers log JSON lines for CloudWatch; here warnings go to whoever watches, as Python's own do."""
+    logger = logging.getLogger("tidegate")
+    for handler in list(logger.handlers):
+        logger.removeHandler(handler)
+    logger.setLevel(logging.WARNING)
+    logger.propagate = True
 
 
 class _Context:
