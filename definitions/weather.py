@@ -118,7 +118,7 @@ def weather_report(
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, (rain, warmth) = pyplot.subplots(2, 1, figsize=(10, 7), sharex=True)
+    figure, (rain, warmth) = pyplot.subplots(2, 1, figsize=(10, 7), sharex=True, layout="constrained")
     months = pd.to_datetime(monthly_summary["period"])
     rain.bar(months, monthly_summary["precipitation"], width=25, color="#3b6ea5")
     rain.set_ylabel("rain, mm a month")

@@ -134,8 +134,10 @@ def stop_on_sigterm(this: ContainerRun, grace: float = GRACE_SECONDS) -> None:
             raise StepStopped(why)
 
     def watch() -> None:
-        while ours.recv(1)[0] != signal.SIGTERM:
+        while (byte := ours.recv(1)) and byte[0] != signal.SIGTERM:
             continue
+        if not byte:  # the process is ending by itself
+            return
         threading.Event().wait(grace)
         this.stopped(f"{why} The step did not end within {grace:.0f} s.")
         os._exit(STOPPED_EXIT)

@@ -217,7 +217,8 @@ class _Containers:
 
 
 def _log_for_people() -> None:
-    """On AWS the handlers log JSON lines for CloudWatch; here warnings go to whoever watches, as Python's own do."""
+    """On AWS the handlers print JSON for CloudWatch; here warnings go to whoever watches, as Python's own do."""
+    os.environ["POWERTOOLS_METRICS_DISABLED"] = "true"
     logger = logging.getLogger("tidegate")
     for handler in list(logger.handlers):
         logger.removeHandler(handler)
