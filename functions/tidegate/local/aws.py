@@ -24,7 +24,7 @@ from typing import Any, Literal, Self
 import boto3
 from moto.events.models import events_backends
 
-from tidegate.adapters.dynamodb.table import DEFAULT_PREFIX, all_tables, bind
+from tidegate.adapters.dynamodb.table import DEFAULT_PREFIX, all_tables, bind, table_name
 from tidegate.errors import InvocationError
 from tidegate.local.calls import Calls
 from tidegate.local.clock import RealClock, SimulatedClock
@@ -36,7 +36,14 @@ from tidegate.local.functions import Function, Functions, Handler
 from tidegate.local.gateway import Gateway
 from tidegate.local.guard import Guard
 from tidegate.local.loop import Loop
-from tidegate.local.process import ACCOUNT, reset_moto, start_moto
+from tidegate.local.process import (
+    ACCOUNT,
+    Tables,
+    put_tables,
+    reset_moto,
+    start_moto,
+    take_tables,
+)
 from tidegate.local.repairs import eventbridge_targets
 from tidegate.local.role import Role
 from tidegate.local.schema import create_table_parameters
@@ -50,7 +57,8 @@ STORES = ("moto", "dynoxide")
 WORKERS = 32
 """User code at work at once under ``inline=False``; more wait their turn."""
 
-_bound: tuple[str, str] | None = None
+_made: dict[tuple[str, str], Tables] = {}
+"""Tables made before in this process, by prefix and region."""
 
 
 class LocalAws:
@@ -146,12 +154,7 @@ class LocalAws:
             )
         start_moto()
         os.environ.setdefault("AWS_DEFAULT_REGION", self.region)
-        reset_moto(keep_tables=False)
-        self._activate()
-        self._bind()
-        self._create_tables()
-        self._create_rest()
-        self.calls.clear()
+        self._fill()
         return self
 
     def __exit__(
@@ -172,22 +175,18 @@ class LocalAws:
         if self._engine is not None:
             self._engine.stop()
             self._engine = None
-        reset_moto(keep_tables=False)
+        reset_moto()
 
     def reset(self) -> None:
-        """Forget everything but the tables, which are emptied. Functions and rules are to be registered again."""
+        """Forget everything. Functions, tasks and rules are to be registered again."""
         self.ecs.stop_all()
         self.loop.clear()
         self.faults.clear()
-        reset_moto(keep_tables=True)
         self._make()
-        self._activate()
         if self._engine is not None:
             for name in self.guard.control_tables:
                 self.client("dynamodb").delete_table(TableName=name)
-            self._create_tables()
-        self._create_rest()
-        self.calls.clear()
+        self._fill()
 
     # What a deployment uses -----------------------------------------------------------------------------------
 
@@ -284,9 +283,17 @@ class LocalAws:
 
     # ----------------------------------------------------------------------------------------------------------
 
-    def _activate(self) -> None:
+    def _fill(self) -> None:
+        """Make an empty moto the AWS of a deployment in which nothing has happened yet."""
+        reset_moto()
         Gateway.active = self._gateway()
         eventbridge_targets.route(self._on_event)
+        self._bind()
+        self._create_tables()
+        self.client("s3").create_bucket(Bucket=self.bucket)
+        self.client("ecs").create_cluster(clusterName=self.prefix)
+        self.task_definition_arn = self.define_task(self.task_family)
+        self.calls.clear()
 
     def _on_event(self, arn: str, event: dict[str, Any]) -> None:
         """A rule matched: invoke its function, with the time of this deployment."""
@@ -308,25 +315,27 @@ class LocalAws:
         self.emit("aws.states", "Step Functions Execution Status Change", detail, [execution.arn])
 
     def _bind(self) -> None:
-        """Point the models here, once: each binding costs a client."""
-        global _bound
-        if _bound != (self.prefix, self.region):
+        """Point the models here, unless they are: each binding costs a client."""
+        meta: Any = all_tables()[0].Meta
+        if (meta.table_name, meta.region, meta.host) != (
+            table_name(all_tables()[0], self.prefix),
+            self.region,
+            None,
+        ):
             bind(prefix=self.prefix, region=self.region)
-            _bound = (self.prefix, self.region)
 
     def _create_tables(self) -> None:
+        wanted = [create_table_parameters(model, self.prefix) for model in all_tables()]
+        self.guard.control_tables = {one["TableName"] for one in wanted}
+        if self._engine is None:
+            put_tables(self.region, _made.get((self.prefix, self.region), {}))
         dynamodb = self.client("dynamodb")
         existing = set(dynamodb.list_tables()["TableNames"])
-        for model in all_tables():
-            parameters = create_table_parameters(model, self.prefix)
+        for parameters in wanted:
             if parameters["TableName"] not in existing:
                 dynamodb.create_table(**parameters)
-            self.guard.control_tables.add(parameters["TableName"])
-
-    def _create_rest(self) -> None:
-        self.client("s3").create_bucket(Bucket=self.bucket)
-        self.client("ecs").create_cluster(clusterName=self.prefix)
-        self.task_definition_arn = self.define_task(self.task_family)
+        if self._engine is None:
+            _made[self.prefix, self.region] = take_tables(self.region)
 
 
 def _iso(moment: datetime) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from tidegate.adapters.dynamodb.table import ControlTable, table_name
@@ -29,6 +30,6 @@ def create_table_parameters(model: type[ControlTable], prefix: str) -> dict[str,
     return parameters
 
 
-def _hash_first(keys: list[dict[str, str]]) -> list[dict[str, str]]:
+def _hash_first(keys: Sequence[Any]) -> list[Any]:
     """DynamoDB wants the partition key first; PynamoDB gives attributes by name."""
     return sorted(keys, key=lambda one: one["KeyType"])

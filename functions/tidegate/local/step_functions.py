@@ -10,6 +10,7 @@ from typing import Any
 
 from tidegate.local.asl import machine
 from tidegate.local.asl.errors import InvalidDefinition
+from tidegate.local.asl.machine import Machine
 from tidegate.local.loop import Loop
 from tidegate.local.service import ServiceError, required
 from tidegate.local.stepper import (
@@ -27,19 +28,15 @@ ACCOUNT = "123456789012"
 
 
 class _StateMachine:
-    def __init__(self, name: str, arn: str, body: Mapping[str, Any], created: datetime) -> None:
+    def __init__(
+        self, name: str, arn: str, body: Mapping[str, Any], made: Machine, created: datetime
+    ) -> None:
         self.name = name
         self.arn = arn
         self.role_arn = body.get("roleArn", "")
         self.created = created
-        self.redefine(body["definition"])
-
-    def redefine(self, definition: str) -> None:
-        try:
-            self.machine = machine.parse(definition)
-        except InvalidDefinition as error:
-            raise ServiceError("InvalidDefinition", str(error)) from error
-        self.definition = definition
+        self.definition = body["definition"]
+        self.machine = made
 
 
 class StepFunctions:
@@ -98,25 +95,30 @@ class StepFunctions:
                 "StateMachineAlreadyExists", f"State Machine Already Exists: '{arn}'"
             )
         if existing is None:
-            existing = _StateMachine(name, arn, body, self._loop.clock.now())
-            self._check_resources(existing)
+            made = self._parse(body["definition"])
+            existing = _StateMachine(name, arn, body, made, self._loop.clock.now())
             self._machines[arn] = existing
         return {"stateMachineArn": arn, "creationDate": existing.created}
 
-    def _check_resources(self, made: _StateMachine) -> None:
-        for name, state in made.machine.states.items():
+    def _parse(self, definition: str) -> Machine:
+        try:
+            made = machine.parse(definition)
+        except InvalidDefinition as error:
+            raise ServiceError("InvalidDefinition", str(error)) from error
+        for name, state in made.states.items():
             if state["Type"] == "Task" and state.get("Resource") not in self._tasks:
                 raise ServiceError(
                     "InvalidDefinition",
                     f"State {name!r} has the resource {state.get('Resource')!r};"
                     f" the local interpreter runs {', '.join(sorted(self._tasks))}.",
                 )
+        return made
 
     def _update(self, body: Mapping[str, Any]) -> dict[str, Any]:
         found = self._machine(body)
         if "definition" in body:
-            found.redefine(body["definition"])
-            self._check_resources(found)
+            found.machine = self._parse(body["definition"])
+            found.definition = body["definition"]
         return {"updateDate": self._loop.clock.now()}
 
     def _delete(self, body: Mapping[str, Any]) -> dict[str, Any]:

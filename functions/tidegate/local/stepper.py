@@ -203,10 +203,11 @@ class Stepper:
         )
 
     def _timeout(self, visit: _Visit) -> int | None:
-        seconds = visit.state.get("TimeoutSeconds")
         if "TimeoutSecondsPath" in visit.state:
             seconds = self._read(visit.state["TimeoutSecondsPath"], visit.effective)
-        if seconds is None:
+        elif "TimeoutSeconds" in visit.state:
+            seconds = visit.state["TimeoutSeconds"]
+        else:
             return None
         if isinstance(seconds, bool) or not isinstance(seconds, int) or seconds < 1:
             raise StateError(RUNTIME, f"{seconds!r} is not a number of seconds for a time-out.")

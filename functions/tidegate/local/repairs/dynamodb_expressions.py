@@ -83,7 +83,8 @@ def _update(self: DynamoHandler) -> ActionResult:
     try:
         return _ordinary_update(self.dynamodb_backend, self.body)
     except UnusualError:
-        return dynamodb_updates.handle(self)
+        answer: ActionResult = dynamodb_updates.handle(self)
+        return answer
 
 
 def _update_in_transaction(
