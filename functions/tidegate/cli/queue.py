@@ -71,6 +71,5 @@ def _heading(limit: str, waiting: dict[str, Any] | None) -> Text:
 
     if not limit or waiting is None:
         return Text("Being admitted")
-    return Text.assemble(
-        (limit, "bold"), f"  {wording.fill(waiting)}, held by {wording.holders(waiting)}"
-    )
+    facts = [wording.fill(waiting), wording.holders(waiting)]
+    return Text.assemble((limit, "bold"), "  ", ", ".join(one for one in facts if one))

@@ -109,7 +109,9 @@ def _show(console: Console, run: dict[str, Any], *, every: bool) -> None:
     console.print(_state(run))
     if run["waiting"] is not None:
         console.print(f"It {wording.why(run['waiting'], now)}.")
-        console.print(f"Held by {wording.holders(run['waiting'])}.")
+        held = wording.holders(run["waiting"])
+        if held:
+            console.print(f"{held.capitalize()}.")
     elif run["reason"]:
         console.print(run["reason"])
     tags = {key: value for key, value in run["tags"].items() if key != "tidegate/partition"}
@@ -172,6 +174,7 @@ def logs(
         console.print("Nothing happened yet.")
 
 
+_TIME_WIDTH = len("12:00:00.000  ")
 _LEVELS = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "red"}
 
 
@@ -184,12 +187,13 @@ def _event(event: Mapping[str, Any]) -> Any:
     if event["step"]:
         line.append(f"{event['step']}  ")
     level = event["level"] or "INFO"
+    message = event["message"].rstrip().replace("\n", "\n" + " " * _TIME_WIDTH)
     if event["kind"] == "LOG":
         if level != "INFO":
             line.append(f"{level}  ", style=_LEVELS.get(level, "dim"))
-        return line.append(event["message"])
+        return line.append(message)
     line.append(event["kind"], style=_LEVELS.get(level, "dim"))
-    return line.append(f"  {event['message']}") if event["message"] else line
+    return line.append(f"  {message}") if message else line
 
 
 @app.command()

@@ -118,7 +118,8 @@ def _reason(step: Mapping[str, Any], now: datetime, told: set[str]) -> str:
     if limit in told:
         return why
     told.add(limit)
-    return f"{why}; held by {wording.holders(waiting)}" if limit else why
+    held = wording.holders(waiting)
+    return f"{why}; {held}" if held else why
 
 
 def _cut(name: str, width: int, ascii_only: bool) -> str:

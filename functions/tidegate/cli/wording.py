@@ -79,14 +79,14 @@ def holder(claim_id: str) -> str:
 
 
 def holders(waiting: Mapping[str, Any]) -> str:
-    """The runs or steps that hold the limit; the rest of them as a number."""
+    """The runs or steps that hold the limit, the rest of them as a number; nothing when nobody does."""
     known = list(waiting.get("holders") or ())
     if not known:
-        return "nobody"
+        return ""
     named = ", ".join(holder(one) for one in known[:SHOWN_HOLDERS])
     in_use = waiting.get("in_use") or 0
     rest = max(len(known), in_use) - SHOWN_HOLDERS
-    return f"{named} and {rest:,} more" if rest > 0 else named
+    return f"held by {named} and {rest:,} more" if rest > 0 else f"held by {named}"
 
 
 def ahead(waiting: Mapping[str, Any]) -> str:
@@ -109,7 +109,8 @@ def why(waiting: Mapping[str, Any], now: datetime) -> str:
     if limit is None:
         return "waits to be admitted"
     since = age(waiting.get("since"), now)
-    return f"waits for {limit} ({fill(waiting)}), {ahead(waiting)} ahead, for {since}"
+    place = f"{ahead(waiting)} ahead" if waiting.get("ahead") else "next in line"
+    return f"waits for {limit} ({fill(waiting)}), {place}, for {since}"
 
 
 def now() -> datetime:

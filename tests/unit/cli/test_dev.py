@@ -37,9 +37,9 @@ def serving(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[dict[str, Any
             on_ready(dict(WHERE))
             then()
 
-        deployment = ModuleType("tidegate.local.deployment")
-        deployment.serve = serve  # type: ignore[attr-defined]
-        monkeypatch.setitem(sys.modules, "tidegate.local.deployment", deployment)
+        module = ModuleType("tidegate.local.dev")
+        module.serve = serve  # type: ignore[attr-defined]
+        monkeypatch.setitem(sys.modules, "tidegate.local.dev", module)
         return given
 
     return _serving
@@ -89,6 +89,7 @@ def test_it_is_told_what_was_asked_for(
             "persist": Path("state"),
             "port": 4100,
             "speed": 60.0,
+            "environ": dict(os.environ),
         }
     ]
 

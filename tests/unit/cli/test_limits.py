@@ -104,7 +104,7 @@ def test_the_queue_says_for_each_run_what_blocks_it(client: FakeClient, tidegate
         "  RUN       JOB    AHEAD     FOR",
         "  a1b2c3d4  fresh      -  20.0 s",
         "",
-        "pool/db  set to 0, admits nothing, held by nobody",
+        "pool/db  set to 0, admits nothing",
         "  RUN       JOB      AHEAD         FOR",
         "  a1b2c3d4  stopped      4  1 min 12 s",
         "",

@@ -293,7 +293,7 @@ def test_logs_are_events_and_lines_in_order(client: FakeClient, tidegate: Tidega
             event("RUN_START"),
             event("LOG", "Read 1,461 rows.", step="raw"),
             event("LOG", "One is odd.", step="raw", level="WARNING"),
-            event("STEP_FAILURE", "ValueError: no", step="raw", level="ERROR"),
+            event("STEP_FAILURE", "ValueError: no\nrows", step="raw", level="ERROR"),
         ]
     }
 
@@ -302,6 +302,7 @@ def test_logs_are_events_and_lines_in_order(client: FakeClient, tidegate: Tidega
         "12:00:00.250  raw  Read 1,461 rows.",
         "12:00:00.250  raw  WARNING  One is odd.",
         "12:00:00.250  raw  STEP_FAILURE  ValueError: no",
+        "              rows",
     ]
 
 

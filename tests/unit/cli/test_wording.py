@@ -54,16 +54,16 @@ def test_a_holder_is_a_run_or_a_step_of_one() -> None:
 def test_holders_beyond_three_are_a_number() -> None:
     waiting = {"holders": [f"run/0000000{n}" for n in range(5)], "in_use": 9}
 
-    assert wording.holders(waiting) == "00000000, 00000001, 00000002 and 6 more"
+    assert wording.holders(waiting) == "held by 00000000, 00000001, 00000002 and 6 more"
 
 
 def test_nobody_holds_a_limit_of_zero() -> None:
     waiting = {"blocked_by": "pool/db", "capacity": 0, "in_use": 0, "holders": [], "ahead": 0}
 
-    assert (
-        wording.why(waiting, NOW) == "waits for pool/db (set to 0, admits nothing), 0 ahead, for -"
+    assert wording.holders(waiting) == ""
+    assert wording.why(waiting, NOW) == (
+        "waits for pool/db (set to 0, admits nothing), next in line, for -"
     )
-    assert wording.holders(waiting) == "nobody"
 
 
 def test_a_count_that_was_cut_short_says_so() -> None:

@@ -1,0 +1,155 @@
+"""Every command on what a deployment really answers, so that the answers of the other tests cannot drift from the API's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.unit.cli.answers import Tidegate
+from tidegate import Definitions, asset, job, op
+from tidegate.cli import connect, wording
+from tidegate.testing import LocalDeployment
+
+
+@asset(pool="db", group_name="sea")
+def tides(context: Any) -> int:
+    context.log.info("Read 3 rows")
+    return 1
+
+
+@asset(deps=["tides"])
+def storms() -> None:
+    raise ValueError("no storms")
+
+
+@asset(deps=["storms"])
+def report() -> int:
+    return 3
+
+
+@op
+def count() -> int:
+    return 1
+
+
+@job
+def counting() -> None:
+    count()
+
+
+SETTINGS = {"concurrency": {"runs": {"max_concurrent_runs": 2}, "pools": {"limits": {"db": 1}}}}
+
+
+@pytest.fixture
+def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalDeployment]:
+    """Steps take 4 seconds of a simulated clock."""
+    defs = Definitions(assets=[tides, storms, report], jobs=[counting])
+    with LocalDeployment(defs, settings=SETTINGS, step_seconds=4) as deployment:
+        monkeypatch.setattr(connect, "connect", lambda target: deployment)
+        monkeypatch.setattr(wording, "now", lambda: deployment.now)
+        yield deployment
+
+
+def lines(text: str) -> list[str]:
+    return [line.rstrip() for line in text.splitlines()]
+
+
+def test_a_run_from_its_launch_to_its_end(deployed: LocalDeployment, tidegate: Tidegate) -> None:
+    launched = tidegate("materialize", "--select", "*", "--tags", "team=sea")
+    deployed.advance(seconds=30)
+    run_id = deployed.runs()[0]
+    bar = 80 - len("storms  success        4.00 s  ")
+
+    listed = tidegate("runs", "list")
+    shown = tidegate("runs", "show", run_id[-8:])
+    logged = tidegate("runs", "logs")
+    waited = tidegate("runs", "wait", run_id)
+
+    assert launched.out.startswith(f"Run {run_id} is queued.\n")
+    assert lines(listed.out)[1] == f"{run_id[-8:]}  report and 2 more  failure  00:00:00  8.00 s"
+    assert lines(shown.out) == [
+        f"Run {run_id}  report and 2 more",
+        "failure  created 00:00:00, started 00:00:00, took 8.00 s",
+        "step failed: storms",
+        "team=sea",
+        "",
+        "STEP    STATUS           TOOK  0" + "8.00 s".rjust(bar - 1),
+        "tides   success        4.00 s  " + "━" * (bar // 2),
+        "storms  failure        4.00 s  " + " " * (bar // 2) + "━" * (bar - bar // 2),
+        "  ValueError: no storms",
+        "report  skipped             -",
+        "  upstream failed: storms",
+    ]
+    assert "00:00:00.000  tides  Read 3 rows" in lines(logged.out)
+    assert waited.code == 1
+    assert lines(waited.out)[0].startswith(f"Run {run_id} failed in 8.00 s: 3 steps (")
+
+
+def test_what_waits_is_explained(deployed: LocalDeployment, tidegate: Tidegate) -> None:
+    for _ in range(3):
+        tidegate("materialize", "--select", "tides")
+        deployed.advance(seconds=1)
+    last, second, first = (run_id[-8:] for run_id in deployed.runs())
+
+    queue, limits = tidegate("queue"), tidegate("limits", "list")
+    queued, waiting = tidegate("runs", "show", last), tidegate("runs", "show", second)
+
+    assert lines(queue.out)[0].startswith("runs  2 of 2 in use, held by ")
+    assert lines(queue.out)[2] == f"  {last}  tides      0  1.00 s"
+    assert lines(limits.out)[1:] == [
+        "pool/db  ━━━━━━━━━━       1   1        1  settings",
+        "runs     ━━━━━━━━━━       2   2        1  settings",
+    ]
+    assert "It waits for runs (2 of 2 in use), next in line, for 1.00 s." in lines(queued.out)
+    assert lines(waiting.out)[-2:] == [
+        "  waits for pool/db (1 of 1 in use), next in line, for 2.00 s; held by " + first,
+        "  step 0",
+    ]
+
+
+def test_a_limit_is_changed_at_run_time(deployed: LocalDeployment, tidegate: Tidegate) -> None:
+    changed = tidegate("limits", "set", "pool/db", "5")
+    refused = tidegate("limits", "set", "db", "5")
+    negative = tidegate("limits", "set", "pool/db", "-3")
+
+    assert changed.out == "pool/db: 5 at most, 0 in use, 0 waiting\n"
+    assert deployed.limits["pool/db"].capacity == 5
+    assert (refused.code, negative.code) == (2, 2)
+    assert refused.err.startswith("Error: There is no kind of limit 'db'.\nKinds: ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["job", "launch", "nope"], "There is no job 'nope'."),
+        (["materialize", "--select", "nope"], "There is no asset 'nope'"),
+        (["job", "launch", "counting", "--partition", "x"], "Partition 'x' was given"),
+        (["runs", "list", "--status", "odd"], "There is no run status 'odd'."),
+        (["runs", "show", "01957f2e-5c00-7000-8000-0000a1b2c3d4"], "There is no run"),
+    ],
+)
+def test_unknown_names_are_bad_input_and_create_nothing(
+    deployed: LocalDeployment, tidegate: Tidegate, arguments: list[str], expected: str
+) -> None:
+    printed = tidegate(*arguments)
+
+    assert (printed.code, printed.out) == (2, "")
+    assert printed.err.startswith(f"Error: {expected}")
+    assert deployed.runs() == []
+
+
+def test_the_same_run_key_launches_once(deployed: LocalDeployment, tidegate: Tidegate) -> None:
+    printed = [tidegate("job", "launch", "counting", "--run-key", "monday").out for _ in range(2)]
+
+    assert printed[0] == printed[1]
+    assert len(deployed.runs()) == 1
+
+
+def test_what_is_deployed_is_listed(deployed: LocalDeployment, tidegate: Tidegate) -> None:
+    assert lines(tidegate("definitions", "list").out)[:3] == [
+        "definitions: 3 assets, 1 job, 0 resources",
+        "",
+        "ASSET   GROUP    KIND  PARTITIONS  MADE FROM",
+    ]
