@@ -8,7 +8,7 @@ may call again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
@@ -120,22 +120,20 @@ class AdmissionStore(Protocol):
     def park(self, claim: Claim) -> bool:
         """Write a new claim as WAITING, in its queue. False: the claim exists."""
 
-    def grant(
-        self, claim: Claim, *, served: str, gate: str | None, by: str | None = None
-    ) -> Refusal | None:
+    def grant(self, claim: Claim, *, served: str, by: str | None = None) -> Refusal | None:
         """WAITING -> HELD, out of its queue, with all its units. ``claim`` is as it shall be.
 
-        It is the first in line of ``served``, whose gate does not apply to it and becomes ``gate``. ``by`` is the claim
-        whose call this is; it records the grant.
+        It is the first in line of ``served``, whose gate does not apply to it. ``by`` is the claim whose call
+        this is; it records the grant.
         """
 
     def release(
-        self, claim: Claim, *, to: Claim | None, gates: Mapping[str, str | None], expires_at: datetime
+        self, claim: Claim, *, to: Claim | None, closing: Collection[str], expires_at: datetime
     ) -> Refusal | None:
         """HELD -> DONE; its units are free, or, in the same moment, those of the waiting claim ``to``.
 
-        The count of a limit of which both want the same is not touched. A limit that has more free afterwards gets
-        its gate of ``gates``. What ``to`` wants beyond what ``claim`` gives is granted as ``grant`` does.
+        The count of a limit of which both want the same is not touched. Limits of ``closing`` whose count changes are
+        closed by their gate. What ``to`` wants beyond what ``claim`` gives is granted as ``grant`` does.
         """
 
     def withdraw(self, claim: Claim, *, expires_at: datetime) -> bool:
@@ -153,9 +151,9 @@ class AdmissionStore(Protocol):
         """
 
     def set_limit(
-        self, key: str, capacity: int, *, source: str, gate: str | None, only_new: bool = False
+        self, key: str, capacity: int, *, source: str, only_new: bool = False
     ) -> Limit:
-        """Create the limit, or change its capacity (not with ``only_new``); answers it as it is then."""
+        """Create the limit, or change its capacity and close its gate (not with ``only_new``); answers it as it is then."""
 
     def set_gate(self, key: str, was: str | None, now: str | None) -> bool:
         """Change the gate of a limit. False: it is not ``was`` any more."""

@@ -14,7 +14,7 @@ import pytest
 from tidegate.adapters.dynamodb.admission import DynamoAdmissionStore
 from tidegate.adapters.memory.admission import MemoryAdmissionStore
 from tidegate.app.admission import Admission
-from tidegate.domain.claim import Claim, ClaimState, Refusal, Standing, Want
+from tidegate.domain.claim import CLOSED, Claim, ClaimState, Refusal, Standing, Want
 from tidegate.errors import InvocationError
 from tidegate.ports import AdmissionStore
 
@@ -502,9 +502,9 @@ def test_a_released_claim_cannot_be_released_again(
 ) -> None:
     one = held(claim("a", "pool/db"))
     store.admit(one)
-    store.release(one, to=None, gates={}, expires_at=LATER)
+    store.release(one, to=None, closing=(), expires_at=LATER)
 
-    refusal = store.release(one, to=None, gates={}, expires_at=LATER)
+    refusal = store.release(one, to=None, closing=(), expires_at=LATER)
 
     assert refusal == Refusal(claims=("a",))
     limit = store.line("pool/db", 0).limit
@@ -520,7 +520,7 @@ def test_slots_go_to_one_who_still_waits_or_are_not_given_up(
     store.park(waiter)
     store.withdraw(waiter, expires_at=LATER)
 
-    refusal = store.release(holder, to=held(waiter), gates={}, expires_at=LATER)
+    refusal = store.release(holder, to=held(waiter), closing=(), expires_at=LATER)
 
     assert refusal == Refusal(claims=("b",))
     assert store.holders("pool/db", 5) == ["a"]
@@ -531,7 +531,7 @@ def test_the_line_is_read_in_order_and_says_whether_there_are_more(
 ) -> None:
     for number in range(4):
         store.park(parked(claim(f"c{number}", "pool/db"), "pool/db"))
-    store.set_limit("pool/db", 0, source="default", gate=None)
+    store.set_limit("pool/db", 0, source="default")
 
     part, whole = store.line("pool/db", 3), store.line("pool/db", 4)
 
@@ -545,13 +545,15 @@ def test_a_queue_moves_only_to_a_limit_that_refuses_it(
 ) -> None:
     one = parked(claim("a", "runs", "pool/db"), "runs")
     store.park(one)
-    store.set_limit("pool/db", 1, source="default", gate=None)
+    store.set_limit("pool/db", 1, source="default")
+    store.set_gate("pool/db", CLOSED, None)
     first = Standing(queue=one.queue, limit="runs", rank=one.order_key)
     moved = replace(first, limit="pool/db", version=1)
 
     stands = store.stand(None, first)
     with_room = store.stand(first, moved, refused=one)
-    store.set_limit("pool/db", 0, source="default", gate=None)
+    store.set_limit("pool/db", 0, source="default")
+    store.set_gate("pool/db", CLOSED, None)
     without_room = store.stand(first, moved, refused=one)
 
     assert (stands, with_room, without_room) == (True, False, True)
@@ -578,12 +580,15 @@ def test_where_a_queue_stands_is_changed_only_by_who_knows_where_it_stood(
 
 def test_a_gate_keeps_out_who_comes_after_it(store: AdmissionStore, claim: ClaimFactory) -> None:
     before, kept, after = (held(claim(name, "pool/db", capacity=9)) for name in "abc")
-    store.set_limit("pool/db", 9, source="default", gate=kept.order_key)
+    store.set_limit("pool/db", 9, source="default")
 
+    closed = store.admit(before)
+    store.set_gate("pool/db", CLOSED, kept.order_key)
     answers = [store.admit(one) for one in (after, before, kept)]
     lifted = store.set_gate("pool/db", kept.order_key, None)
     stale = store.set_gate("pool/db", kept.order_key, "x")
 
+    assert closed == Refusal(limits=("pool/db",))
     assert answers == [Refusal(limits=("pool/db",)), None, None]
     assert (lifted, stale) == (True, False)
     assert store.admit(after) is None

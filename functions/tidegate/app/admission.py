@@ -10,7 +10,8 @@ again. What keeps it right:
 * Whoever finds room and a waiter grants to the first in line; see ``_pump``.
 * A queue of claims that want several limits is moved to the line of another limit only while that one refuses its
   first claim, in the same write.
-* The first in line of a limit that lacks room is not passed: what becomes free is kept for it by the limit's gate.
+* The first in line of a limit that lacks room is not passed: what becomes free is kept for it by the limit's gate. A write
+  that makes room in a full limit closes the gate with it, and whoever looks next opens it as far as the line allows.
 """
 
 from __future__ import annotations
@@ -31,11 +32,9 @@ from tidegate.domain.claim import (
     Limit,
     Line,
     Refusal,
-    Standing,
     Wait,
     admissible,
     new_limit,
-    rank_of,
 )
 from tidegate.errors import InvocationError, UnavailableError
 from tidegate.ports import AdmissionStore, Clock
@@ -138,9 +137,7 @@ class Admission:
                 f"The capacity of {key} is {capacity}.",
                 mend="Give a number from 0, or -1 for no limit.",
             )
-        entries = self._lines.read(key).entries
-        gate = rank_of(entries[0]) if entries else None
-        self._patience.read(self._store.set_limit, key, capacity, source=source, gate=gate)
+        self._patience.read(self._store.set_limit, key, capacity, source=source)
         return self.pump(key)
 
     def drop_limit(self, key: str) -> bool:
@@ -208,9 +205,9 @@ class Admission:
             served, candidate = self._lines.heir(claim, lines, gone)
             now = self._clock.now()
             to = None if candidate is None else _held(candidate.claim, now)
-            gates = {key: _gate_after(line, candidate, gone) for key, line in lines.items()}
+            closing = {key for key, line in lines.items() if _may_be_awaited(line)}
             refusal = self._patience.write(
-                self._store.release, claim, to=to, gates=gates, expires_at=now + RETENTION
+                self._store.release, claim, to=to, closing=closing, expires_at=now + RETENTION
             )
             if refusal is None:
                 granted = [] if to is None else [to]
@@ -239,7 +236,7 @@ class Admission:
                     if self._is_kept_for(first, limit):
                         return granted
                 elif first is not None:
-                    claim = self._grant(first, key, line, by)
+                    claim = self._grant(first, key, by)
                     if claim is not None:
                         granted.append(claim)
                         if limit is None or limit.room > claim.units_of(key):
@@ -249,12 +246,11 @@ class Admission:
                 pass
             next(disturbed)
 
-    def _grant(self, first: Candidate, key: str, line: Line, by: str | None) -> Claim | None:
+    def _grant(self, first: Candidate, key: str, by: str | None) -> Claim | None:
         """Grant to the first in the line of a limit. None: it was faster elsewhere, or another limit refused it."""
         held = _held(first.claim, self._clock.now())
-        gate = _gate_after(line, first)
         try:
-            refusal = self._patience.write(self._store.grant, held, served=key, gate=gate, by=by)
+            refusal = self._patience.write(self._store.grant, held, served=key, by=by)
         except UnavailableError:
             # If it was granted by another call, that one launches it too, which does no harm.
             known = self._patience.read(self._store.claim, held.claim_id)
@@ -263,7 +259,7 @@ class Admission:
         if refusal is None:
             return held
         if by is not None and by != held.claim_id and by in refusal.claims:
-            return self._grant(first, key, line, None)
+            return self._grant(first, key, None)
         if not refusal.claims:
             self._turn_away(first, refusal, key)
         return None
@@ -293,7 +289,6 @@ class Admission:
                     new.key,
                     new.capacity,
                     source=new.source,
-                    gate=None,
                     only_new=True,
                 )
 
@@ -311,13 +306,9 @@ def _once(*claims: Claim) -> tuple[Claim, ...]:
     return tuple({claim.claim_id: claim for claim in claims}.values())
 
 
-def _gate_after(line: Line, first: Candidate | None, gone: Iterable[str] = ()) -> str | None:
-    """Rank of the one who is first in a line when ``first`` has left it."""
-    left = {*gone} if first is None else {first.claim.claim_id, *gone}
-    for entry in line.entries:
-        if isinstance(entry, Standing) or entry.claim_id not in left:
-            return rank_of(entry)
-    return None
+def _may_be_awaited(line: Line) -> bool:
+    """Somebody waits for the limit, or has had reason to since the line was read."""
+    return line.limit is None or line.limit.room <= 0 or bool(line.entries)
 
 
 def _to_look_at(claim: Claim, to: Claim | None, lines: dict[str, Line]) -> list[str]:

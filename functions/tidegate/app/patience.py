@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import ParamSpec, TypeVar
 
-from tidegate.errors import ConflictError, ThrottledError, UnavailableError
+from tidegate.errors import ConflictError, StoreError, ThrottledError, UnavailableError
 
 Arguments = ParamSpec("Arguments")
 Answer = TypeVar("Answer")
@@ -33,23 +33,20 @@ class Patience:
             ThrottledError, ConflictError: eight times in a row.
             UnavailableError: it is not known whether it was written; the caller reads, then decides.
         """
-        for _ in self._pauses():
-            try:
-                return access(*args, **kwargs)
-            except (ThrottledError, ConflictError):
-                continue
-        return access(*args, **kwargs)
+        try:
+            return access(*args, **kwargs)
+        except (ThrottledError, ConflictError):
+            return self._again((ThrottledError, ConflictError), access, *args, **kwargs)
 
     def read(
         self, access: Callable[Arguments, Answer], *args: Arguments.args, **kwargs: Arguments.kwargs
     ) -> Answer:
         """As ``write``, for a call that changes nothing when repeated: also when no answer came."""
-        for _ in self._pauses():
-            try:
-                return access(*args, **kwargs)
-            except (ThrottledError, ConflictError, UnavailableError):
-                continue
-        return access(*args, **kwargs)
+        try:
+            return access(*args, **kwargs)
+        except (ThrottledError, ConflictError, UnavailableError):
+            every = (ThrottledError, ConflictError, UnavailableError)
+            return self._again(every, access, *args, **kwargs)
 
     def rounds(self, what: str) -> Iterator[None]:
         """Go round until it is done.
@@ -61,8 +58,18 @@ class Patience:
             yield
         raise ConflictError(f"{what} changed {ROUNDS} times while it was read.")
 
-    def _pauses(self) -> Iterator[None]:
-        """One for each try but the last; sleeps after each."""
-        for done in range(TRIES - 1):
-            yield
+    def _again(
+        self,
+        errors: tuple[type[StoreError], ...],
+        access: Callable[Arguments, Answer],
+        *args: Arguments.args,
+        **kwargs: Arguments.kwargs,
+    ) -> Answer:
+        for done in range(TRIES - 2):
             self._pause((FIRST_PAUSE * 2**done).total_seconds())
+            try:
+                return access(*args, **kwargs)
+            except errors:
+                continue
+        self._pause((FIRST_PAUSE * 2 ** (TRIES - 2)).total_seconds())
+        return access(*args, **kwargs)

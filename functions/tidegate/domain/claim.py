@@ -12,6 +12,7 @@ import hashlib
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 from tidegate.errors import InvocationError
@@ -70,8 +71,7 @@ class Claim:
         """The queue it waits in: the key of its one limit, or a name made of the keys of all."""
         if len(self.wants) == 1:
             return self.wants[0].limit
-        keys = "\n".join(sorted(want.limit for want in self.wants))
-        return "several/" + hashlib.sha256(keys.encode()).hexdigest()[:32]
+        return _queue_of_several(tuple(want.limit for want in self.wants))
 
     @property
     def wants_several(self) -> bool:
@@ -92,8 +92,9 @@ class Limit:
     source: str = "default"
     """Who set the capacity: ``settings``, ``default``, ``override``, or ``unset`` when nobody did."""
     gate: str | None = None
-    """Order key of the first in line, when there may be room that is kept for it: a claim that comes after it must not
-    pass it. Only a hint where nobody waits: whoever is turned away by it then looks, and is let in."""
+    """Set while room may be kept for claims in line: only claims before this order key are let in past the line. CLOSED
+    while it is not yet known who that is. Where nobody waits it does no harm: whoever is turned away by it joins the
+    line, looks, and is granted from there."""
 
     @property
     def room(self) -> int:
@@ -115,6 +116,9 @@ class Standing:
 
 LAST = "~"
 """Sorts after every order key."""
+
+CLOSED = ""
+"""A gate before every order key. (DynamoDB takes empty text in an attribute that is no key.)"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,6 +180,11 @@ class Explanation:
 MAX_PRIORITY = 2**31 - 1
 
 
+@lru_cache(maxsize=4096)
+def _queue_of_several(keys: tuple[str, ...]) -> str:
+    return "several/" + hashlib.sha256("\n".join(sorted(keys)).encode()).hexdigest()[:32]
+
+
 def room_of(capacity: int) -> int:
     return ENDLESS if capacity == UNLIMITED else capacity
 
@@ -192,6 +201,7 @@ def rank_of(entry: Claim | Standing) -> str:
     return entry.rank if isinstance(entry, Standing) else entry.order_key
 
 
+@lru_cache(maxsize=4096)
 def order_key_of(priority: int, enqueued_at: datetime, claim_id: str) -> str:
     """Sorts as text: higher priority first, then first come, then by id. The priority is inverted and zero-padded."""
     bounded = max(-MAX_PRIORITY, min(MAX_PRIORITY, priority))

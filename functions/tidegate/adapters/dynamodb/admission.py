@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from datetime import datetime
 
 from pynamodb.expressions.update import Action
@@ -46,6 +46,7 @@ from tidegate.adapters.dynamodb.models_admission import SHARDS, AdmissionTable
 from tidegate.adapters.dynamodb.table import translated
 from tidegate.adapters.dynamodb.transaction import Transaction
 from tidegate.domain.claim import (
+    CLOSED,
     Claim,
     ClaimState,
     Limit,
@@ -106,20 +107,15 @@ class DynamoAdmissionStore:
         transaction.put(wait_row(claim))
         return not transaction.commit()
 
-    def grant(
-        self, claim: Claim, *, served: str, gate: str | None, by: str | None = None
-    ) -> Refusal | None:
+    def grant(self, claim: Claim, *, served: str, by: str | None = None) -> Refusal | None:
         """4 write units for the claim and its place in the queue, 4 for each limit, 2 to record it."""
         transaction = Transaction("grant")
         self._leave_queue(transaction, claim)
         for want in claim.wants:
-            actions = take_actions(want, want.units)
-            if want.limit == served:
-                actions.append(gate_action(gate))
             transaction.put(hold_row(claim.claim_id, want))
             transaction.update(
                 AdmissionTable(limit_pk(want.limit), LIMIT),
-                actions,
+                take_actions(want, want.units),
                 name=("limit", want.limit),
                 condition=can_take(want, want.units, claim, gated=want.limit != served),
             )
@@ -137,7 +133,7 @@ class DynamoAdmissionStore:
         claim: Claim,
         *,
         to: Claim | None,
-        gates: Mapping[str, str | None],
+        closing: Collection[str],
         expires_at: datetime,
     ) -> Refusal | None:
         """A hand-off at one limit: 10 write units, and no row that other hand-offs write. Else 2, and 4 for each limit."""
@@ -156,7 +152,7 @@ class DynamoAdmissionStore:
         )
         for want in claim.wants:
             transaction.delete(AdmissionTable(limit_pk(want.limit), f"{HOLD}{claim.claim_id}"))
-        self._settle_counts(transaction, claim, to, gates)
+        self._settle_counts(transaction, claim, to, closing)
         return _refusal(transaction)
 
     def withdraw(self, claim: Claim, *, expires_at: datetime) -> bool:
@@ -206,9 +202,7 @@ class DynamoAdmissionStore:
                 )
         return not transaction.commit()
 
-    def set_limit(
-        self, key: str, capacity: int, *, source: str, gate: str | None, only_new: bool = False
-    ) -> Limit:
+    def set_limit(self, key: str, capacity: int, *, source: str, only_new: bool = False) -> Limit:
         """1 write unit."""
         kind = kind_of_limit(key)
         row, _ = write.update(
@@ -221,7 +215,7 @@ class DynamoAdmissionStore:
                 AdmissionTable.source.set(source),
                 AdmissionTable.in_use.set(AdmissionTable.in_use | 0),
                 AdmissionTable.room.set(room_of(capacity) - (AdmissionTable.in_use | 0)),
-                gate_action(gate),
+                *([] if only_new else [gate_action(CLOSED)]),
                 *([] if kind is None else [AdmissionTable.kind.set(kind)]),
             ],
             ABSENT if only_new else None,
@@ -319,20 +313,22 @@ class DynamoAdmissionStore:
 
     @staticmethod
     def _settle_counts(
-        transaction: Transaction, claim: Claim, to: Claim | None, gates: Mapping[str, str | None]
+        transaction: Transaction, claim: Claim, to: Claim | None, closing: Collection[str]
     ) -> None:
         """Change the counts of the limits of which the two do not want the same."""
         for want in claim.wants:
             more = (0 if to is None else to.units_of(want.limit)) - want.units
             if more == 0:
                 continue
+            actions: list[Action] = [
+                AdmissionTable.in_use.add(more),
+                AdmissionTable.room.add(-more),
+            ]
+            if want.limit in closing:
+                actions.append(gate_action(CLOSED))
             transaction.update(
                 AdmissionTable(limit_pk(want.limit), LIMIT),
-                [
-                    AdmissionTable.in_use.add(more),
-                    AdmissionTable.room.add(-more),
-                    gate_action(gates.get(want.limit)),
-                ],
+                actions,
                 name=("limit", want.limit),
                 condition=has_room(more) if more > 0 else None,
             )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from tidegate.adapters.memory.sorted_rows import SortedRows
 from tidegate.domain.claim import (
+    CLOSED,
     Claim,
     ClaimState,
     Limit,
@@ -92,9 +93,7 @@ class MemoryAdmissionStore:
             self._places(claim).put(claim.order_key, claim)
             return True
 
-    def grant(
-        self, claim: Claim, *, served: str, gate: str | None, by: str | None = None
-    ) -> Refusal | None:
+    def grant(self, claim: Claim, *, served: str, by: str | None = None) -> Refusal | None:
         with self._lock:
             gone = self._not_waiting(claim)
             if by is not None and by != claim.claim_id and by not in self._claims:
@@ -108,7 +107,6 @@ class MemoryAdmissionStore:
                 self._hold(claim)
                 for want, units in takes.items():
                     self._take(want, units)
-                self._change(served, gate=gate)
                 if by is not None and by != claim.claim_id:
                     self._record(by, claim.claim_id)
             return refusal
@@ -118,14 +116,12 @@ class MemoryAdmissionStore:
         claim: Claim,
         *,
         to: Claim | None,
-        gates: Mapping[str, str | None],
+        closing: Collection[str],
         expires_at: datetime,
     ) -> Refusal | None:
         with self._lock:
             gone = () if to is None else self._not_waiting(to)
-            stored = self._claims.get(claim.claim_id)
-            if stored is None or stored.state is not ClaimState.HELD:
-                gone += (claim.claim_id,)
+            gone += self._not_holding(claim)
             if gone:
                 return Refusal(claims=gone)
             given = {want.limit: want.units for want in claim.wants}
@@ -148,7 +144,7 @@ class MemoryAdmissionStore:
                 for key, units in given.items():
                     change = (0 if to is None else to.units_of(key)) - units
                     if change != 0:
-                        self._change(key, in_use=change, gate=gates.get(key))
+                        self._change(key, in_use=change, close=key in closing)
             return refusal
 
     def withdraw(self, claim: Claim, *, expires_at: datetime) -> bool:
@@ -189,23 +185,22 @@ class MemoryAdmissionStore:
             self._forget_empty(one.queue)
             return True
 
-    def set_limit(
-        self, key: str, capacity: int, *, source: str, gate: str | None, only_new: bool = False
-    ) -> Limit:
+    def set_limit(self, key: str, capacity: int, *, source: str, only_new: bool = False) -> Limit:
         with self._lock:
             rows = self._rows(key)
             if rows.limit is None:
+                gate = None if only_new else CLOSED
                 rows.limit = Limit(key=key, capacity=capacity, source=source, gate=gate)
             elif not only_new:
-                rows.limit = replace(rows.limit, capacity=capacity, source=source, gate=gate)
+                rows.limit = replace(rows.limit, capacity=capacity, source=source, gate=CLOSED)
             return rows.limit
 
     def set_gate(self, key: str, was: str | None, now: str | None) -> bool:
         with self._lock:
-            limit = self._rows(key).limit
-            if limit is None or limit.gate != was:
+            rows = self._limits.get(key)
+            if rows is None or rows.limit is None or rows.limit.gate != was:
                 return False
-            self._change(key, gate=now)
+            rows.limit = replace(rows.limit, gate=now)
             return True
 
     def drop_limit(self, key: str) -> bool:
@@ -261,6 +256,11 @@ class MemoryAdmissionStore:
         waits = stored is not None and stored.state is ClaimState.WAITING
         return () if waits else (claim.claim_id,)
 
+    def _not_holding(self, claim: Claim) -> tuple[str, ...]:
+        stored = self._claims.get(claim.claim_id)
+        holds = stored is not None and stored.state is ClaimState.HELD
+        return () if holds else (claim.claim_id,)
+
     def _refusal(
         self, takes: Mapping[Want, int], claim: Claim, ungated: frozenset[str] = frozenset()
     ) -> Refusal | None:
@@ -287,10 +287,11 @@ class MemoryAdmissionStore:
             rows.limit = new_limit(want)
         rows.limit = replace(rows.limit, in_use=rows.limit.in_use + units)
 
-    def _change(self, key: str, *, gate: str | None, in_use: int = 0) -> None:
+    def _change(self, key: str, *, in_use: int, close: bool) -> None:
         rows = self._rows(key)
-        if rows.limit is not None:
-            rows.limit = replace(rows.limit, in_use=rows.limit.in_use + in_use, gate=gate)
+        assert rows.limit is not None
+        gate = CLOSED if close else rows.limit.gate
+        rows.limit = replace(rows.limit, in_use=rows.limit.in_use + in_use, gate=gate)
 
     def _hold(self, claim: Claim) -> None:
         stored = self._claims.get(claim.claim_id)
@@ -305,7 +306,7 @@ class MemoryAdmissionStore:
         self._claims[claim.claim_id] = replace(self._claims[claim.claim_id], state=ClaimState.DONE)
         self._unlaunched.pop(claim.claim_id, None)
         for want in claim.wants:
-            del self._limits[want.limit].holds[claim.claim_id]
+            self._limits[want.limit].holds.pop(claim.claim_id, None)
 
     def _record(self, by: str, granted: str) -> None:
         one = self._claims[by]

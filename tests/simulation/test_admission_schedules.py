@@ -1,0 +1,182 @@
+"""Random schedules of admission: calls that interleave and crash at every access of the store.
+
+``TIDEGATE_SCHEDULES`` sets how many are run. A failure prints its seed, its rules and the last accesses; the same seed and rules
+are the same schedule again.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import Collection, Iterator
+from datetime import datetime
+
+import pytest
+
+from tests.simulation.world import Rules, Violation, World
+from tidegate.adapters.memory.admission import MemoryAdmissionStore
+from tidegate.app import admission as protocol
+from tidegate.app.admission import Admission
+from tidegate.app.line import Candidate, Lines
+from tidegate.domain.claim import Claim, Line, Refusal, Standing
+
+SCHEDULES = int(os.environ.get("TIDEGATE_SCHEDULES", "100000"))
+PARTS = 20
+
+KINDS = {
+    "one after another": Rules(claims=(2, 4), together=1),
+    "interleaved": Rules(claims=(2, 3)),
+    "with faults": Rules(claims=(2, 3), faults=0.08, together=2),
+    "wide": Rules(claims=(2, 3), wide=True, faults=0.03),
+    "never repeated": Rules(claims=(2, 3), faults=0.08, abandon=True),
+    "crowded": Rules(claims=(5, 8), together=5, faults=0.03),
+    "crowded and wide": Rules(claims=(5, 8), together=4, wide=True),
+}
+WEIGHTED = [
+    *["one after another", "interleaved", "with faults", "wide", "never repeated"] * 4,
+    *["crowded", "crowded and wide"],
+]
+
+
+@pytest.fixture(autouse=True)
+def unhurried_collector() -> Iterator[None]:
+    """Schedules make garbage faster than the collector's defaults expect; it would take a third of the time."""
+    before = gc.get_threshold()
+    gc.set_threshold(100_000, 50, 50)
+    yield
+    gc.set_threshold(*before)
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_invariants_hold_after_every_access(part: int) -> None:
+    for seed in range(part, SCHEDULES, PARTS):
+        World(seed, KINDS[WEIGHTED[seed // PARTS % len(WEIGHTED)]]).run()
+
+
+def test_the_same_seed_is_the_same_schedule() -> None:
+    first, second = World(7, KINDS["with faults"]), World(7, KINDS["with faults"])
+
+    first.run()
+    second.run()
+
+    assert [one[1:] for one in first.history] == [one[1:] for one in second.history]
+
+
+# -- The simulation would notice
+
+
+class NoLookAfterParking(Admission):
+    def _settle(self, claim: Claim) -> list[Claim]:
+        self._lines.place(claim)
+        return []
+
+
+class NoPlaceAfterParking(Admission):
+    def _settle(self, claim: Claim) -> list[Claim]:
+        return [] if claim.wants_several else super()._settle(claim)
+
+
+class ReleasesWhatIsNotHeld(MemoryAdmissionStore):
+    def _not_holding(self, claim: Claim) -> tuple[str, ...]:
+        return ()
+
+
+class GrantsWhatDoesNotWait(MemoryAdmissionStore):
+    def _not_waiting(self, claim: Claim) -> tuple[str, ...]:
+        return ()
+
+
+class NoGate(MemoryAdmissionStore):
+    def admit(self, claim: Claim) -> Refusal | None:
+        for key in {want.limit for want in claim.wants} & set(self._limits):
+            limit = self._limits[key].limit
+            self.set_gate(key, None if limit is None else limit.gate, None)
+        return super().admit(claim)
+
+
+class MovesQueuesBlindly(MemoryAdmissionStore):
+    def stand(
+        self, was: Standing | None, now: Standing | None, *, refused: Claim | None = None
+    ) -> bool:
+        return super().stand(was, now)
+
+
+class CountsTwice(MemoryAdmissionStore):
+    def release(
+        self, claim: Claim, *, to: Claim | None, closing: Collection[str], expires_at: datetime
+    ) -> Refusal | None:
+        refusal = super().release(claim, to=to, closing=closing, expires_at=expires_at)
+        if refusal is None and to is not None:
+            self._take(to.wants[0], to.wants[0].units)
+        return refusal
+
+
+MUTATIONS = {
+    "no look at the limit after parking": (NoLookAfterParking, MemoryAdmissionStore),
+    "a queue is not put in a line": (NoPlaceAfterParking, MemoryAdmissionStore),
+    "a release of what is not held": (Admission, ReleasesWhatIsNotHeld),
+    "a grant of what does not wait": (Admission, GrantsWhatDoesNotWait),
+    "the gate lets everyone in": (Admission, NoGate),
+    "a queue moves to a limit that has room": (Admission, MovesQueuesBlindly),
+    "a hand-off that counts": (Admission, CountsTwice),
+}
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS)
+def test_a_broken_protocol_is_found(mutation: str) -> None:
+    admission, store = MUTATIONS[mutation]
+
+    assert found_within(2500, admission, store)
+
+
+def test_a_missing_look_after_a_release_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "_to_look_at", lambda claim, to, lines: [])
+
+    assert found_within(2000)
+
+
+def test_an_open_gate_after_a_release_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "_may_be_awaited", lambda line: False)
+
+    assert found_within(20000)
+
+
+def test_an_unbounded_rank_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A queue whose first claim came later than it says is served too early."""
+    monkeypatch.setattr(Lines, "_put_right", lambda lines, candidate: candidate)
+    monkeypatch.setattr(Lines, "_in_order", _in_stored_order)
+
+    assert found_within(5000)
+
+
+def _in_stored_order(lines: Lines, of: dict[str, Line]) -> Iterator[object]:
+    for key, line in of.items():
+        for entry in line.entries:
+            candidate = (
+                lines._candidate(entry) if isinstance(entry, Standing) else Candidate(claim=entry)
+            )
+            if candidate is not None:
+                yield key, candidate
+
+
+def found_within(
+    schedules: int,
+    admission: type[Admission] = Admission,
+    store: type[MemoryAdmissionStore] = MemoryAdmissionStore,
+) -> bool:
+    kinds = [
+        Rules(claims=(3, 5), admission=admission, store=store),
+        Rules(claims=(3, 5), admission=admission, store=store, faults=0.08),
+        Rules(claims=(3, 4), admission=admission, store=store, together=1),
+    ]
+    for seed in range(schedules):
+        try:
+            World(seed, kinds[seed % len(kinds)]).run()
+        except Violation:
+            return True
+        except Exception as error:
+            # A broken store may break the call that trusts it: that is found too.
+            if not isinstance(error, KeyError | AssertionError):
+                raise
+            return True
+    return False
