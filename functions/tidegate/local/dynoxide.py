@@ -13,9 +13,9 @@ import shutil
 import socket
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -69,13 +69,30 @@ class Dynoxide:
         self._process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
+        self._idle: list[http.client.HTTPConnection] = []
         self._wait_until_ready()
+
+    @contextmanager
+    def connection(self) -> Iterator[http.client.HTTPConnection]:
+        """A connection for one request: an idle one if there is any. One that failed is not used again."""
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            connection = http.client.HTTPConnection(_HOST, self.port)
+        try:
+            yield connection
+        except BaseException:
+            connection.close()
+            raise
+        self._idle.append(connection)
 
     @property
     def url(self) -> str:
         return f"http://{_HOST}:{self.port}"
 
     def stop(self) -> None:
+        while self._idle:
+            self._idle.pop().close()
         self._process.terminate()
         self._process.wait()
 
@@ -97,9 +114,8 @@ class DynoxideTables:
     """DynamoDB as dynoxide does it: a service of the gateway."""
 
     def __init__(self, engine: Dynoxide, *, calls: Calls) -> None:
-        self._port = engine.port
+        self._engine = engine
         self._calls = calls
-        self._local = threading.local()
 
     def call(self, operation: str, body: Mapping[str, Any]) -> dict[str, Any]:
         metered = operation in _WRITES or operation in _READS
@@ -128,25 +144,15 @@ class DynoxideTables:
             "Authorization": _AUTHORIZATION,
             "X-Amz-Date": "20260101T000000Z",
         }
-        connection = self._connection()
-        try:
+        with self._engine.connection() as connection:
             connection.request("POST", "/", body, headers)
             response = connection.getresponse()
             text = response.read()
-        except (OSError, http.client.HTTPException):
-            connection.close()
-            raise
         return response.status, json.loads(text or b"{}", object_hook=with_binary)
-
-    def _connection(self) -> http.client.HTTPConnection:
-        found: http.client.HTTPConnection | None = getattr(self._local, "connection", None)
-        if found is None:
-            found = self._local.connection = http.client.HTTPConnection(_HOST, self.port)
-        return found
 
     @property
     def port(self) -> int:
-        return self._port
+        return self._engine.port
 
 
 def _refusal(status: int, answer: dict[str, Any]) -> ServiceError:
