@@ -1,6 +1,7 @@
 """The engines the contract suites run on.
 
-``memory`` is the test kit's; ``moto`` stands for DynamoDB in this process.
+``memory`` is the test kit's; ``moto`` and ``dynoxide`` stand for DynamoDB, behind the same client. Where dynoxide is not
+installed, the suites run on the first two, and the report's head says so.
 """
 
 from __future__ import annotations
@@ -11,54 +12,63 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from moto import mock_aws
-from moto.backends import get_backend
-from moto.dynamodb.responses import DynamoHandler
 
-from tidegate.adapters.aws.clients import client
-from tidegate.adapters.dynamodb.table import all_tables, bind
-
-REGION = "us-east-1"
-ACCOUNT = "123456789012"
+from tidegate.errors import DeploymentError
+from tidegate.local.aws import LocalAws
+from tidegate.local.dynoxide import find_binary
 
 
-@pytest.fixture(scope="session")
-def aws() -> Iterator[None]:
-    """moto, for the session. One call at a time: its DynamoDB is not atomic."""
-    patch = pytest.MonkeyPatch()
-    patch.setenv("AWS_DEFAULT_REGION", REGION)
-    lock = threading.RLock()
-    unlocked = DynamoHandler.call_action
-
-    def one_at_a_time(self: DynamoHandler) -> Any:
-        with lock:
-            return unlocked(self)
-
-    patch.setattr(DynamoHandler, "call_action", one_at_a_time)
-    with mock_aws():
-        yield
-    patch.undo()
+def _has_dynoxide() -> bool:
+    try:
+        find_binary()
+    except DeploymentError:
+        return False
+    return True
 
 
-@pytest.fixture(scope="session")
-def bound_to_moto(aws: None) -> None:
-    bind(region=REGION, retries=0)
+DYNAMODB = ["moto", "dynoxide"] if _has_dynoxide() else ["moto"]
+
+
+def pytest_report_header() -> str:
+    return f"contract suites on: memory, {', '.join(DYNAMODB)}"
+
+
+@pytest.fixture(scope="module", params=["memory", *DYNAMODB])
+def _deployment(request: pytest.FixtureRequest) -> Iterator[tuple[str, LocalAws | None]]:
+    """Of a module's tests, all those on one engine come before those on the next."""
+    if request.param == "memory":
+        yield "memory", None
+        return
+    with LocalAws(store=request.param) as aws:
+        yield request.param, aws
 
 
 @pytest.fixture
-def moto_tables(bound_to_moto: None) -> None:
-    """Empty control tables on moto."""
-    get_backend("dynamodb")[ACCOUNT][REGION].reset()
-    for table in all_tables():
-        table.create_table()
-
-
-@pytest.fixture(params=["memory", "moto"])
-def engine(request: pytest.FixtureRequest) -> str:
+def engine(_deployment: tuple[str, LocalAws | None]) -> str:
     """Name of the engine under test, empty."""
-    if request.param == "moto":
-        request.getfixturevalue("moto_tables")
-    return str(request.param)
+    name, aws = _deployment
+    if aws is not None:
+        aws.reset()
+    return name
+
+
+@pytest.fixture(scope="module")
+def _aws() -> Iterator[LocalAws]:
+    with LocalAws() as aws:
+        yield aws
+
+
+@pytest.fixture
+def aws(_aws: LocalAws) -> LocalAws:
+    """A local AWS on moto, empty."""
+    _aws.reset()
+    return _aws
+
+
+@pytest.fixture(params=["memory", "aws"])
+def services(request: pytest.FixtureRequest) -> LocalAws | None:
+    """The local AWS, or None: what is under test is in memory."""
+    return request.getfixturevalue("aws") if request.param == "aws" else None
 
 
 @pytest.fixture
@@ -76,23 +86,3 @@ def at_once() -> Iterator[Any]:
             return [future.result() for future in [pool.submit(one, call) for call in calls]]
 
         yield run
-
-
-@pytest.fixture
-def bucket(aws: None) -> str:
-    """An empty bucket on moto."""
-    get_backend("s3")[ACCOUNT]["aws"].reset()
-    client("s3").create_bucket(Bucket="tidegate-data")
-    return "tidegate-data"
-
-
-@pytest.fixture
-def state_machine(aws: None) -> str:
-    """ARN of a state machine on moto, of which nothing was executed yet."""
-    get_backend("stepfunctions")[ACCOUNT][REGION].reset()
-    machine = client("stepfunctions").create_state_machine(
-        name="step",
-        definition='{"StartAt": "Wait", "States": {"Wait": {"Type": "Succeed"}}}',
-        roleArn=f"arn:aws:iam::{ACCOUNT}:role/step",
-    )
-    return str(machine["stateMachineArn"])

@@ -7,14 +7,13 @@ import pytest
 from tidegate.adapters.aws.blobs import S3Blobs
 from tidegate.adapters.memory.blobs import MemoryBlobs
 from tidegate.errors import DeploymentError
+from tidegate.local.aws import LocalAws
 from tidegate.ports import Blobs
 
 
-@pytest.fixture(params=["memory", "moto"])
-def blobs(request: pytest.FixtureRequest) -> Blobs:
-    if request.param == "memory":
-        return MemoryBlobs()
-    return S3Blobs(request.getfixturevalue("bucket"))
+@pytest.fixture
+def blobs(services: LocalAws | None) -> Blobs:
+    return MemoryBlobs() if services is None else S3Blobs(services.bucket)
 
 
 def test_a_blob_reads_back_as_it_was(blobs: Blobs) -> None:
@@ -38,7 +37,7 @@ def test_a_blob_that_is_not_there_is_none(blobs: Blobs) -> None:
     assert blobs.get("a") is None
 
 
-def test_a_bucket_that_is_not_there_is_named(bucket: str) -> None:
+def test_a_bucket_that_is_not_there_is_named(aws: LocalAws) -> None:
     elsewhere = S3Blobs("no-such-bucket")
 
     with pytest.raises(DeploymentError, match="Check that bucket no-such-bucket exists"):

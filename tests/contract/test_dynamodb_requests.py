@@ -16,6 +16,7 @@ from tidegate.adapters.dynamodb.runs import DynamoRunStore
 from tidegate.adapters.dynamodb.table import connection
 from tidegate.domain.plan import Arrival
 from tidegate.domain.run import Run, RunStatus, StepRow, StepStatus
+from tidegate.local.aws import LocalAws
 from tidegate.ports import AssetRecord, Event
 
 AT = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -23,7 +24,7 @@ QUEUED = frozenset({RunStatus.QUEUED})
 
 
 @pytest.fixture
-def requests(moto_tables: None) -> Iterator[list[str]]:
+def requests(aws: LocalAws) -> Iterator[list[str]]:
     """The operations that DynamoDB has been sent."""
     sent: list[str] = []
     events = connection().client.meta.events

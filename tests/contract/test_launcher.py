@@ -15,6 +15,7 @@ from tidegate.adapters.memory.blobs import MemoryBlobs
 from tidegate.adapters.memory.launcher import MemoryLauncher
 from tidegate.domain.task import MAX_INLINE_BYTES
 from tidegate.errors import DeploymentError
+from tidegate.local.aws import LocalAws
 from tidegate.ports import StepTask
 
 
@@ -27,13 +28,13 @@ class Bench:
     stopped: Callable[[], set[str]]
 
 
-@pytest.fixture(params=["memory", "moto"])
-def bench(request: pytest.FixtureRequest) -> Bench:
+@pytest.fixture
+def bench(services: LocalAws | None) -> Bench:
     blobs = MemoryBlobs()
-    if request.param == "memory":
+    if services is None:
         memory = MemoryLauncher(blobs, task_definition="weather-step:3")
         return Bench(memory, blobs, lambda: memory.started, lambda: set(memory.stopped))
-    machine = request.getfixturevalue("state_machine")
+    machine = create_machine()
     step_functions = client("stepfunctions")
 
     def executions() -> list[dict[str, Any]]:
@@ -48,6 +49,17 @@ def bench(request: pytest.FixtureRequest) -> Bench:
         lambda: {one["name"]: json.loads(one["input"]) for one in executions()},
         lambda: {one["name"] for one in executions() if one["status"] == "ABORTED"},
     )
+
+
+def create_machine() -> str:
+    """ARN of a state machine that does nothing for a while."""
+    waits = {"Type": "Wait", "Seconds": 60, "End": True}
+    machine = client("stepfunctions").create_state_machine(
+        name="step",
+        definition=json.dumps({"StartAt": "Wait", "States": {"Wait": waits}}),
+        roleArn="arn:aws:iam::123456789012:role/step",
+    )
+    return str(machine["stateMachineArn"])
 
 
 def task(**changes: Any) -> StepTask:
@@ -154,14 +166,17 @@ def test_stopping_what_was_never_started_is_nothing(bench: Bench) -> None:
     assert bench.stopped() == set()
 
 
-def test_of_sixteen_starts_at_once_one_execution_comes(bench: Bench, at_once: Any) -> None:
-    at_once([lambda: bench.launcher.start(task())] * 16)
+def test_of_sixteen_starts_at_once_one_execution_comes(at_once: Any) -> None:
+    launcher = MemoryLauncher()
 
-    assert len(bench.started()) == 1
+    at_once([lambda n=n: launcher.start(task(timeout_seconds=n)) for n in range(16)])
+
+    assert len(launcher.started) == 1
 
 
-def test_a_state_machine_that_is_not_there_is_named(state_machine: str) -> None:
-    launcher = StepFunctionsLauncher(f"{state_machine}-gone", MemoryBlobs())
+def test_a_state_machine_that_is_not_there_is_named(aws: LocalAws) -> None:
+    machine = create_machine()
+    launcher = StepFunctionsLauncher(f"{machine}-gone", MemoryBlobs())
 
-    with pytest.raises(DeploymentError, match=f"Check that {state_machine}-gone exists"):
+    with pytest.raises(DeploymentError, match=f"Check that {machine}-gone exists"):
         launcher.start(task())
