@@ -41,10 +41,21 @@ def main() -> int:
             ),
         ]
         shown = [dev.call("runs.show", run_id=one) for group in runs for one in group]
-        PICTURE.parent.mkdir(exist_ok=True)
-        PICTURE.write_bytes(dev.value("weather_report"))
+        failed = [run for run in shown if run["status"] != "SUCCESS"]
+        for run in failed:
+            _explain(console, run)
+        if not failed:
+            PICTURE.parent.mkdir(exist_ok=True)
+            PICTURE.write_bytes(dev.value("weather_report"))
         _summary(console, dev, shown, time.monotonic() - began)
-    return 0 if all(run["status"] == "SUCCESS" for run in shown) else 1
+    return 1 if failed else 0
+
+
+def _explain(console: Console, run: dict[str, Any]) -> None:
+    console.print(f"\nRun {run['run_id']} of {run['job']}: {run['reason']}", style="red")
+    for step in run["steps"]:
+        if step["reason"]:
+            console.print(f"  {step['step']}: {step['reason']}")
 
 
 def _watch(
@@ -101,7 +112,8 @@ def _summary(
     table.add_row("seconds", f"{seconds:.1f}")
     console.print()
     console.print(table)
-    console.print(f"\nThe report: {PICTURE.relative_to(ROOT)}")
+    if PICTURE.exists():
+        console.print(f"\nThe report: {PICTURE.relative_to(ROOT)}")
     console.print("Next: `make dev` keeps such a deployment running; in a second terminal")
     console.print("  .venv/bin/tidegate materialize --select '+weather_report' --wait")
     console.print("  .venv/bin/tidegate runs show")
