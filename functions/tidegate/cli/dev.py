@@ -98,5 +98,5 @@ def _greet(
     typer.echo(f"  endpoint     {where['endpoint']}")
     typer.echo("\nIn another terminal:\n")
     typer.echo("  tidegate definitions list")
-    typer.echo("  tidegate materialize --select '*' --wait")
+    typer.echo("  tidegate materialize --select NAME --wait")
     typer.echo("  tidegate runs show")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import typer
 
 from tidegate.cli import screen, wording
+from tidegate.cli.main import INTERRUPTED
 from tidegate.cli.runs import what
 from tidegate.errors import DeploymentError
 
@@ -21,8 +22,6 @@ FIRST_PAUSE, LONGEST_PAUSE, GROWTH = 0.1, 1.0, 1.3
 RESOLVED = ("SUCCESS", "FAILURE", "SKIPPED", "CANCELED")
 ENDED = ("SUCCESS", "FAILURE", "CANCELED")
 SHOWN_RUNNING = 3
-INTERRUPTED = 130
-"""Exit code of a command ended by Ctrl-C, as shells have it."""
 
 
 class Clock(Protocol):
@@ -59,6 +58,7 @@ def follow(
             status = _poll(client, run_id, show, timeout, clock)
             _summary(console, status)
     except KeyboardInterrupt:
+        console.show_cursor(True)  # a second Ctrl-C may have cut short what restores it
         typer.echo(
             f"Stopped waiting; the run goes on. `tidegate runs wait {wording.short(run_id)}` waits again.",
             err=True,

@@ -224,7 +224,7 @@ def resolve(client: connect.Client, text: str | None) -> str:
     if text is None:
         if not latest:
             raise UnknownRunError(
-                "There are no runs yet.", mend="`tidegate materialize --select '*'` makes one."
+                "There are no runs yet.", mend="`tidegate materialize --select NAME` makes one."
             )
         return str(latest[0]["run_id"])
     found = [

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from tests.unit.cli.answers import NOW, FakeClient, Printed, Tidegate
 from tidegate.cli import connect, wording
-from tidegate.cli.main import app
+from tidegate.cli.commands import app
 
 
 @pytest.fixture

@@ -59,7 +59,7 @@ def test_while_it_runs_others_find_it(
 
     assert printed.code == 0
     assert (found[0].endpoint, found[0].pid) == ("http://127.0.0.1:4100", os.getpid())
-    assert "tidegate materialize --select '*' --wait" in printed.out
+    assert "tidegate materialize --select NAME --wait" in printed.out
 
 
 def test_ctrl_c_stops_it_and_leaves_no_trace(

@@ -262,7 +262,7 @@ def test_before_the_first_run_the_way_to_one_is_told(
 
     assert printed.code == 2
     assert printed.err == (
-        "Error: There are no runs yet.\n`tidegate materialize --select '*'` makes one.\n"
+        "Error: There are no runs yet.\n`tidegate materialize --select NAME` makes one.\n"
     )
 
 
