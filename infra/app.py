@@ -45,11 +45,9 @@ def main() -> None:
         app = make_app(read_context())
         add_checks(app)
         app.synth()
-    except SynthError as error:
+    except (SynthError, RuntimeError) as error:
+        # A RuntimeError is CDK's: findings, or what a bundling callback raised.
         sys.exit(f"error: {error}")
-    except RuntimeError as error:
-        # Everything that CDK raises; its findings are printed by then.
-        sys.exit(f"error: {str(error).splitlines()[0]}")
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ synth: $(INFRA_VENV)/installed
 ## Check the infrastructure: what its template must say, and who may do what.
 lint-infra: $(INFRA_VENV)/installed
 	$(INFRA_PYTHON) -m infra.inputs
-	$(INFRA_PYTHON) -m pytest tests/infra
+	$(INFRA_PYTHON) -m pytest --confcutdir=tests/infra tests/infra
 
 ## Lock the libraries that are uploaded, after a change of the dependencies in pyproject.toml.
 LOCK := $(INFRA_VENV)/bin/uv pip compile pyproject.toml --quiet --upgrade --no-header --no-annotate \

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
@@ -33,6 +34,16 @@ class Watch(Construct):
     ) -> None:
         super().__init__(scope, id)
         self.topic = sns.Topic(self, "Alarms", enforce_ssl=True)
+        # A topic with a policy of its own has lost the one that let the account's alarms in.
+        self.topic.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid="AlarmsOfThisAccount",
+                principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
+                actions=["sns:Publish"],
+                resources=[self.topic.topic_arn],
+                conditions={"StringEquals": {"aws:SourceAccount": cdk.Aws.ACCOUNT_ID}},
+            )
+        )
         self._tell = actions.SnsAction(self.topic)
         left = dead_letters.metric_approximate_number_of_messages_visible(
             period=PERIOD, statistic="Maximum"
@@ -43,7 +54,6 @@ class Watch(Construct):
             dimensions_map={"service": "tidegate"},
             period=PERIOD,
             statistic="Sum",
-            label="Repairs of the sweep",
         )
         self._alarm(
             "DeadLetters", left, "Events could not be handled: look into the dead-letter queue."
@@ -56,7 +66,7 @@ class Watch(Construct):
         for name in ("queue", "steps", "monitor"):
             self._alarm(
                 f"{name.title()}Errors",
-                functions[name].metric_errors(period=PERIOD, label=name),
+                functions[name].metric_errors(period=PERIOD),
                 f"The {name} function failed: it is retried, and its log says why.",
             )
         dashboard = cloudwatch.Dashboard(self, "Dashboard", dashboard_name=prefix)

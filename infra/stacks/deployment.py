@@ -46,6 +46,7 @@ class Deployment(cdk.Stack):
             synthesizer=synthesizer,
             description="Tidegate, a serverless data orchestrator.",
             termination_protection=True,
+            tags={"tidegate": settings.prefix},
         )
         self._settings = settings
         Tables(self, "Tables", models=models, prefix=settings.prefix)
@@ -93,10 +94,19 @@ class Deployment(cdk.Stack):
             machine=machine,
             dead_letters=self._dead_letters,
         )
-        self._output("DataBucket", self._data.bucket_name)
-        self._output("ApiFunction", functions["api"].function_name)
-        self._output("Bus", self._bus.event_bus_name)
-        self._output("AlarmTopic", watch.topic.topic_arn)
+        self._output("DataBucketName", self._data.bucket_name)
+        self._output("ApiFunctionName", functions["api"].function_name)
+        self._output("BusName", self._bus.event_bus_name)
+        self._output("AlarmTopicArn", watch.topic.topic_arn)
+
+    @property
+    def availability_zones(self) -> list[str]:
+        """The first two of whatever region it is deployed to.
+
+        CDK's own answer is the same, and acknowledges a finding about it on every resource of the stack.
+        """
+        zones = cdk.Fn.get_azs()
+        return [cdk.Fn.select(0, zones), cdk.Fn.select(1, zones)]
 
     def _user_archives(self) -> tuple[Asset, ...]:
         """The user's code, and the libraries of containers that do not have them built in."""
@@ -153,4 +163,4 @@ class Deployment(cdk.Stack):
         }
 
     def _output(self, name: str, value: str) -> None:
-        cdk.CfnOutput(self, f"{name}Name", value=value)
+        cdk.CfnOutput(self, name, value=value)

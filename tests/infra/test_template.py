@@ -1,0 +1,245 @@
+"""What the template must say, beyond keys (``test_tables.py``) and rights (``test_permissions.py``)."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import Any
+
+import pytest
+
+from infra.constructs.step_machine import DEFINITION
+from infra.permissions import CONTROL_PLANE, FUNCTIONS
+from tidegate.handlers.environment import Environment
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_runs_its_handler_on_arm_with_limits_logs_and_traces(
+    template: Any, name: str
+) -> None:
+    function = template.function(name)
+
+    module = f"tidegate.handlers.{name.replace('-', '_')}"
+    assert function["Handler"] == f"{module}.handler"
+    assert find_spec(module) is not None
+    assert function["Architectures"] == ["arm64"]
+    assert function["Runtime"] == "python3.13"
+    assert function["Timeout"] <= 900
+    assert function["MemorySize"] >= 512
+    assert function["TracingConfig"] == {"Mode": "Active"}
+    assert function["LoggingConfig"]["LogFormat"] == "JSON"
+
+
+def test_every_log_ends_some_day(template: Any) -> None:
+    for group in template.all("AWS::Logs::LogGroup").values():
+        assert group["Properties"]["RetentionInDays"] == 30
+
+
+@pytest.mark.parametrize("name", CONTROL_PLANE)
+def test_a_control_plane_function_finds_all_that_it_reads_from_its_environment(
+    template: Any, name: str
+) -> None:
+    variables = template.function(name)["Environment"]["Variables"]
+
+    Environment.read({"AWS_REGION": "eu-west-1", **variables})
+    assert variables["TIDEGATE_MANIFEST"] == "/var/task/manifest.json"
+    assert variables["TIDEGATE_SETTINGS"] == "/var/task/settings.json"
+
+
+def test_user_code_is_told_of_its_bucket_and_of_nothing_in_the_control_plane(template: Any) -> None:
+    (container,) = template.one("AWS::ECS::TaskDefinition")["ContainerDefinitions"]
+
+    of_function = set(template.function("user-code")["Environment"]["Variables"])
+    of_container = {one["Name"] for one in container["Environment"]}
+
+    assert of_function == {"TIDEGATE_DATA_BUCKET", "TIDEGATE_DEFINITIONS"}
+    assert of_container == of_function | {"AWS_DEFAULT_REGION", "HOME"}
+
+
+def test_a_deploy_keeps_the_code_that_runs_in_flight_began_on(template: Any) -> None:
+    (version,) = template.all("AWS::Lambda::Version").values()
+    (task,) = template.all("AWS::ECS::TaskDefinition").values()
+
+    assert version["DeletionPolicy"] == version["UpdateReplacePolicy"] == "Retain"
+    assert task["DeletionPolicy"] == task["UpdateReplacePolicy"] == "Retain"
+
+
+def test_new_runs_are_told_the_exact_version_of_the_user_code(template: Any) -> None:
+    (version,) = template.all("AWS::Lambda::Version")
+
+    variables = template.function("api")["Environment"]["Variables"]
+
+    assert variables["TIDEGATE_USER_FUNCTION_ARN"] == {"Ref": version}
+
+
+def test_the_state_machine_is_the_file_that_runs_locally_and_lacks_no_value(template: Any) -> None:
+    machine = template.one("AWS::StepFunctions::StateMachine")
+
+    assert machine["DefinitionString"] == DEFINITION.read_text(encoding="utf-8")
+    placeholders = set(re.findall(r"\$\{(\w+)\}", machine["DefinitionString"]))
+    assert set(machine["DefinitionSubstitutions"]) == placeholders
+
+
+def test_the_state_machine_logs_every_event_but_no_data_of_users(template: Any) -> None:
+    logging = template.one("AWS::StepFunctions::StateMachine")["LoggingConfiguration"]
+
+    assert (logging["Level"], logging["IncludeExecutionData"]) == ("ALL", False)
+
+
+def test_the_container_is_the_one_that_the_state_machine_overrides(template: Any) -> None:
+    task = template.one("AWS::ECS::TaskDefinition")
+    states = json.loads(DEFINITION.read_text(encoding="utf-8"))["States"]
+
+    (overrides,) = states["Run on ECS"]["Parameters"]["Overrides"]["ContainerOverrides"]
+
+    assert [one["Name"] for one in task["ContainerDefinitions"]] == [overrides["Name"]]
+    assert task["RuntimePlatform"]["CpuArchitecture"] == "ARM64"
+
+
+def test_containers_may_run_on_spot_capacity(template: Any) -> None:
+    providers = template.one("AWS::ECS::ClusterCapacityProviderAssociations")
+
+    assert providers["CapacityProviders"] == ["FARGATE", "FARGATE_SPOT"]
+
+
+def test_the_data_bucket_is_private_and_speaks_tls_only(template: Any) -> None:
+    bucket = template.one("AWS::S3::Bucket", "StorageData")
+    policy = template.one("AWS::S3::BucketPolicy", "StorageDataPolicy")
+
+    assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
+    assert "VersioningConfiguration" not in bucket
+    denied = [one for one in policy["PolicyDocument"]["Statement"] if one["Effect"] == "Deny"]
+    assert {"Bool": {"aws:SecureTransport": "false"}} in [one["Condition"] for one in denied]
+
+
+def test_what_belongs_to_one_run_expires_and_assets_and_manifests_do_not(template: Any) -> None:
+    rules = template.one("AWS::S3::Bucket", "StorageData")["LifecycleConfiguration"]["Rules"]
+
+    expiring = {
+        one["Prefix"]: one["ExpirationInDays"] for one in rules if "ExpirationInDays" in one
+    }
+    assert expiring == {"runs/": 30, "reports/": 30, "invocations/": 30, "logs/": 30}
+
+
+def test_retention_can_be_chosen(synthesize: Callable[..., Any]) -> None:
+    template = synthesize(retention_days="90")
+
+    rules = template.one("AWS::S3::Bucket", "StorageData")["LifecycleConfiguration"]["Rules"]
+    days = [one.get("ExpirationInDays") for one in rules]
+    logs = template.all("AWS::Logs::LogGroup").values()
+    assert set(days) == {90, None}
+    assert {one["Properties"]["RetentionInDays"] for one in logs} == {90}
+
+
+def test_every_event_for_the_monitor_is_retried_and_then_kept(template: Any) -> None:
+    monitor = next(key for key in template.all("AWS::Lambda::Function") if "Monitor" in key)
+    rules = template.all("AWS::Events::Rule").values()
+
+    for rule in rules:
+        (target,) = rule["Properties"]["Targets"]
+        assert target["Arn"] == {"Fn::GetAtt": [monitor, "Arn"]}
+        assert "DeadLetterConfig" in target
+        assert target["RetryPolicy"]["MaximumRetryAttempts"] > 0
+
+
+def test_the_monitor_hears_of_stopped_containers_failed_executions_and_the_clock(
+    template: Any,
+) -> None:
+    rules = [one["Properties"] for one in template.all("AWS::Events::Rule").values()]
+
+    heard = {
+        one["EventPattern"]["detail-type"][0]: one["EventPattern"]["detail"]
+        for one in rules
+        if "EventPattern" in one
+    }
+    assert heard["ECS Task State Change"]["lastStatus"] == ["STOPPED"]
+    assert "clusterArn" in heard["ECS Task State Change"]
+    executions = heard["Step Functions Execution Status Change"]
+    assert executions["status"] == ["FAILED", "TIMED_OUT", "ABORTED"]
+    assert "stateMachineArn" in executions
+    assert [one["ScheduleExpression"] for one in rules if "ScheduleExpression" in one] == [
+        "rate(5 minutes)"
+    ]
+
+
+@pytest.mark.parametrize("name", ["queue", "monitor"])
+def test_a_function_that_is_invoked_asynchronously_leaves_nothing_behind_unseen(
+    template: Any, name: str
+) -> None:
+    assert "DeadLetterConfig" in template.function(name)
+
+
+def test_what_should_never_happen_raises_an_alarm_that_reaches_somebody(template: Any) -> None:
+    alarms = [one["Properties"] for one in template.all("AWS::CloudWatch::Alarm").values()]
+    (topic,) = template.all("AWS::SNS::Topic")
+    policy = template.one("AWS::SNS::TopicPolicy")["PolicyDocument"]["Statement"]
+
+    watched = sorted(one["MetricName"] for one in alarms)
+    assert watched == [
+        "ApproximateNumberOfMessagesVisible",
+        "Errors",
+        "Errors",
+        "Errors",
+        "Repairs",
+    ]
+    assert all(one["AlarmActions"] == [{"Ref": topic}] for one in alarms)
+    assert {"Service": "cloudwatch.amazonaws.com"} in [
+        one["Principal"] for one in policy if one["Effect"] == "Allow"
+    ]
+
+
+def test_the_alarm_on_repairs_watches_the_metric_that_the_monitor_writes(template: Any) -> None:
+    from tidegate.handlers.observe import metrics
+
+    alarm = template.one("AWS::CloudWatch::Alarm", "Repairs")
+
+    assert alarm["Namespace"] == metrics.namespace
+    assert alarm["Dimensions"] == [{"Name": "service", "Value": metrics.service}]
+
+
+def test_containers_have_a_public_address_and_no_way_in(template: Any) -> None:
+    machine = template.one("AWS::StepFunctions::StateMachine")
+    group = template.one("AWS::EC2::SecurityGroup")
+
+    assert machine["DefinitionSubstitutions"]["AssignPublicIp"] == "ENABLED"
+    assert "SecurityGroupIngress" not in group
+    assert template.all("AWS::EC2::SecurityGroupIngress") == {}
+    assert template.all("AWS::EC2::NatGateway") == {}
+    for subnet in template.all("AWS::EC2::Subnet").values():
+        assert subnet["Properties"]["MapPublicIpOnLaunch"] is False
+
+
+def test_isolated_containers_reach_aws_by_endpoints_and_nothing_else(
+    synthesize: Callable[..., Any],
+) -> None:
+    template = synthesize(network="isolated", image="dockerfile")
+
+    machine = template.one("AWS::StepFunctions::StateMachine")
+    services = {
+        str(one["Properties"]["ServiceName"])
+        for one in template.all("AWS::EC2::VPCEndpoint").values()
+    }
+    assert machine["DefinitionSubstitutions"]["AssignPublicIp"] == "DISABLED"
+    assert template.all("AWS::EC2::InternetGateway") == {}
+    assert template.all("AWS::EC2::NatGateway") == {}
+    for service in ("s3", "ecr.api", "ecr.dkr", "logs", "secretsmanager"):
+        assert any(f".{service}" in one for one in services), service
+
+
+def test_two_deployments_share_no_name(synthesize: Callable[..., Any]) -> None:
+    ours, theirs = synthesize(), synthesize(prefix="staging")
+
+    assert not _names(ours) & _names(theirs)
+
+
+def _names(template: Any) -> set[str]:
+    keys = ("TableName", "FunctionName", "StateMachineName", "QueueName", "ClusterName", "Family")
+    keys += ("LogGroupName", "DashboardName")
+    return {
+        str(one["Properties"][key])
+        for one in template.document["Resources"].values()
+        for key in keys
+        if isinstance(one.get("Properties", {}).get(key), str)
+    }
