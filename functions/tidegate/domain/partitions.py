@@ -15,7 +15,10 @@ _CONTROL = frozenset("\a\b\f\n\r\t\v\0")
 
 @dataclass(frozen=True, slots=True)
 class TimeWindow:
-    """From ``start`` up to, and without, ``end``. Aware, in the zone of the definition."""
+    """From ``start`` up to, and without, ``end``. Aware, in the zone of the definition.
+
+    Python compares and subtracts times of one zone by the clock on the wall; take both to UTC for true durations.
+    """
 
     start: datetime
     end: datetime

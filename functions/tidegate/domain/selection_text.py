@@ -62,11 +62,15 @@ def parse_selection(text: str) -> Selection:
     return _Parser(text).all()
 
 
+def _unquoted(text: str, kind: str) -> str:
+    return text[1:-1] if kind == "text" else text
+
+
 class _Parser:
     def __init__(self, text: str) -> None:
         self.text = text
         self.tokens = [
-            _Token(found.lastgroup, found[found.lastgroup].strip('"'), found.start())
+            _Token(found.lastgroup, _unquoted(found[0], found.lastgroup), found.start())
             for found in _TOKEN.finditer(text)
             if found.lastgroup
         ]

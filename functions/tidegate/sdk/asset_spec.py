@@ -93,7 +93,7 @@ class AssetSpec:
         where = f"Asset {str(key)!r}{at(source)}"
         tags, kinds = _tags_and_kinds(where, self.tags, self.kinds)
         if self.group_name is not None:
-            check_name(f"The group of {where}", self.group_name, "")
+            check_name(f"The group of {where}", self.group_name, "", may_be_keyword=True)
         if not isinstance(self.metadata, Mapping):
             raise DefinitionError(
                 f"{where} has metadata={self.metadata!r}.", mend="Give a mapping."

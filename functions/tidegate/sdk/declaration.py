@@ -81,14 +81,15 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     return f"Did you mean {close[0]!r}? " if close else ""
 
 
-def check_name(kind: str, name: Any, source: str) -> str:
+def check_name(kind: str, name: Any, source: str, *, may_be_keyword: bool = False) -> str:
     """The name, if letters, digits and underscores only.
 
     Raises:
         DefinitionError: it is not a valid name.
     """
-    if isinstance(name, str) and _NAME.fullmatch(name) and not keyword.iskeyword(name):
-        return name
+    is_name = isinstance(name, str) and _NAME.fullmatch(name) is not None
+    if is_name and (may_be_keyword or not keyword.iskeyword(name)):
+        return str(name)
     raise DefinitionError(
         f"{kind} has the name {name!r}{at(source)}.",
         mend="Names are letters, digits and underscores, and no Python keyword.",
