@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tidegate.execution.io_filesystem import FilesystemIOManager
     from tidegate.execution.io_memory import InMemoryIOManager
     from tidegate.execution.io_s3 import S3IOManager
+    from tidegate.execution.result import ExecuteInProcessResult
     from tidegate.sdk.asset import asset
     from tidegate.sdk.asset_job import define_asset_job
     from tidegate.sdk.asset_key import AssetKey
@@ -120,6 +121,7 @@ __all__ = [
     "Definitions",
     "Ecs",
     "EnvVar",
+    "ExecuteInProcessResult",
     "Failure",
     "FilesystemIOManager",
     "GraphDefinition",
@@ -197,6 +199,7 @@ _MODULES = {
     "execution.io_filesystem": ("FilesystemIOManager",),
     "execution.io_memory": ("InMemoryIOManager",),
     "execution.io_s3": ("S3IOManager",),
+    "execution.result": ("ExecuteInProcessResult",),
     "sdk.asset": ("asset",),
     "sdk.asset_key": ("AssetKey",),
     "sdk.asset_spec": ("AssetDep", "AssetIn", "AssetOut", "AssetSpec", "SourceAsset"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -247,7 +248,7 @@ def test_windows_follow_each_other_without_gaps_and_keys_name_them(
     windows = [in_utc(one.time_window_for_partition_key(key)) for key in keys]
 
     assert len(set(keys)) == len(keys)
-    assert all(a.end == b.start for a, b in zip(windows, windows[1:], strict=False))
+    assert all(a.end == b.start for a, b in pairwise(windows))
     assert all(window.start < window.end <= now for window in windows)
     assert all(
         one.get_partition_key_for_timestamp(w.start) == k

@@ -21,7 +21,7 @@ class Load(Config):
     url: str
     rows: int = 10
     inner: Inner = Inner()
-    modes: list[str] = []
+    modes: tuple[str, ...] = ()
 
 
 def test_config_has_typed_fields_and_cannot_be_changed() -> None:
@@ -163,7 +163,7 @@ def test_the_json_schema_of_a_class_refuses_nothing_that_a_run_takes() -> None:
         url: str
         count: int | None = None
         inner: Inner
-        many: dict[str, Inner] = {}
+        many: dict[str, Inner] | None = None
 
     validate = fastjsonschema.compile(json_schema(Wide))
 

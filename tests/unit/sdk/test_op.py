@@ -199,13 +199,16 @@ def test_keyword_parameters_take_inputs_named_in_ins() -> None:
     assert total(a=1, b=2) == 3
 
 
-@pytest.mark.parametrize("source", ["def f(*xs): ...", "def f(x, /): ..."])
-def test_positional_parameters_are_refused(source: str) -> None:
-    scope: dict[str, Any] = {}
-    exec(source, scope)
+def gathers(*xs: int) -> None: ...
 
+
+def unnamed(x: int, /) -> None: ...
+
+
+@pytest.mark.parametrize("function", [gathers, unnamed])
+def test_positional_parameters_are_refused(function: Any) -> None:
     with pytest.raises(DefinitionError, match="positional parameter"):
-        op(scope["f"])
+        op(function)
 
 
 @pytest.mark.parametrize("value", [3, "f", int, None.__class__])
