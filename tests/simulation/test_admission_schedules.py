@@ -6,7 +6,6 @@ are the same schedule again.
 
 from __future__ import annotations
 
-import gc
 import os
 from collections.abc import Collection, Iterator
 from datetime import datetime
@@ -36,15 +35,6 @@ WEIGHTED = [
     *["one after another", "interleaved", "with faults", "wide", "never repeated"] * 4,
     *["crowded", "crowded and wide"],
 ]
-
-
-@pytest.fixture(autouse=True)
-def unhurried_collector() -> Iterator[None]:
-    """Schedules make garbage faster than the collector's defaults expect; it would take a third of the time."""
-    before = gc.get_threshold()
-    gc.set_threshold(100_000, 50, 50)
-    yield
-    gc.set_threshold(*before)
 
 
 @pytest.mark.parametrize("part", range(PARTS))

@@ -246,7 +246,7 @@ class World:
         except (Crashed, ConflictError, ThrottledError):
             self._crash(call)
             return
-        self.going.remove(call)
+        self._forget(call)
         self._answered(call, answer)
 
     def _access(self, call: Call, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -266,8 +266,13 @@ class World:
             raise Crashed
         return UnavailableError("drawn") if fault == "lost after" else answer
 
-    def _crash(self, call: Call) -> None:
+    def _forget(self, call: Call) -> None:
+        """Break its ring of references, so that the garbage of a schedule needs no collector."""
         self.going.remove(call)
+        call.store = call.admission = None
+
+    def _crash(self, call: Call) -> None:
+        self._forget(call)
         if call.name in ("set_limit", "pump"):
             self.lost_pumps += 1
         if not self.rules.abandon or call.name in ("release", "cancel", "set_limit"):
@@ -453,23 +458,29 @@ class World:
         """Everything that waits gets its turn once limits allow it, and all is given back. One call after another."""
         self.is_draining = True
         admission = self.rules.admission(self.real, FixedClock(), pause=_no_pause)
-        while too_small := [
-            key
-            for key, rows in self.real._limits.items()
-            if rows.limit is not None and rows.limit.capacity not in (UNLIMITED, MOST_UNITS)
-        ]:
-            for key in too_small:
-                admission.set_limit(key, MOST_UNITS)
-        while held := [
-            claim_id for claim_id, one in self.real._claims.items() if one.state is ClaimState.HELD
-        ]:
+        while self._widen(admission) or self._held():
             self._check_quiet()
-            for claim_id in held:
+            for claim_id in self._held():
                 admission.release(claim_id)
         self._check({})
         for claim in self.real._claims.values():
             if claim.state is not ClaimState.DONE:
                 raise self._violation(f"{claim.claim_id} was never granted")
+
+    def _widen(self, admission: Admission) -> bool:
+        """Give every limit room for the widest claim. False: they have it."""
+        keys = [
+            key
+            for key, rows in self.real._limits.items()
+            if rows.limit is not None and rows.limit.capacity not in (UNLIMITED, MOST_UNITS)
+        ]
+        for key in keys:
+            admission.set_limit(key, MOST_UNITS)
+        return bool(keys)
+
+    def _held(self) -> list[str]:
+        claims = self.real._claims.values()
+        return [one.claim_id for one in claims if one.state is ClaimState.HELD]
 
     def _violation(self, what: str) -> Violation:
         steps = "\n  ".join(

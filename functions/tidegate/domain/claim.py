@@ -99,7 +99,7 @@ class Limit:
     @property
     def room(self) -> int:
         """Units it would grant now. Negative after the capacity was lowered below what is in use."""
-        return room_of(self.capacity) - self.in_use
+        return (ENDLESS if self.capacity == UNLIMITED else self.capacity) - self.in_use
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -285,13 +285,19 @@ class MemoryAdmissionStore:
         rows = self._rows(want.limit)
         if rows.limit is None:
             rows.limit = new_limit(want)
-        rows.limit = replace(rows.limit, in_use=rows.limit.in_use + units)
+        self._change(want.limit, in_use=units, close=False)
 
     def _change(self, key: str, *, in_use: int, close: bool) -> None:
-        rows = self._rows(key)
-        assert rows.limit is not None
-        gate = CLOSED if close else rows.limit.gate
-        rows.limit = replace(rows.limit, in_use=rows.limit.in_use + in_use, gate=gate)
+        was = self._limits[key].limit
+        assert was is not None
+        # Not ``replace``, which takes most of the time of a grant.
+        self._limits[key].limit = Limit(
+            key=key,
+            capacity=was.capacity,
+            in_use=was.in_use + in_use,
+            source=was.source,
+            gate=CLOSED if close else was.gate,
+        )
 
     def _hold(self, claim: Claim) -> None:
         stored = self._claims.get(claim.claim_id)
