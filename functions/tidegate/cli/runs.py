@@ -21,7 +21,7 @@ app = typer.Typer(help="Look at runs.", no_args_is_help=True)
 RunId = Annotated[
     str | None,
     typer.Argument(
-        metavar="[RUN]", help="A run id, or its beginning or end. The latest if left out."
+        metavar="RUN", help="A run id, or its beginning or end. The latest if left out."
     ),
 ]
 SEARCHED = 500
