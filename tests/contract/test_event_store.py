@@ -40,6 +40,7 @@ def read_all(events: EventStore, limit: int) -> list[list[Event]]:
     while True:
         page = events.read("run-1", limit=limit, cursor=cursor)
         pages.append(list(page.items))
+        assert len(pages) < 100, "the cursor does not move"
         cursor = page.cursor
         if cursor is None:
             return pages

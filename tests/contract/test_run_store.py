@@ -412,6 +412,7 @@ class TestFind:
         while True:
             page = runs.find(limit=limit, cursor=cursor, **question)
             pages.append(list(page.items))
+            assert len(pages) < 100, "the cursor does not move"
             cursor = page.cursor
             if cursor is None:
                 return pages

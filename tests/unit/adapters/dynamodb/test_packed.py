@@ -23,7 +23,7 @@ def test_what_is_packed_unpacks_to_the_same(value: Any) -> None:
     assert unpack(pack(value)) == value
 
 
-@given(st.text(alphabet=st.characters(categories=["Cs", "Lu"]), min_size=1))
+@given(st.text(alphabet="a\udc80\udcff", min_size=1))
 def test_half_a_surrogate_pair_survives(text: str) -> None:
     assert unpack(pack(text * 200)) == text * 200
 

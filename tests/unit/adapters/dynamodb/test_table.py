@@ -12,6 +12,7 @@ from botocore.parsers import ResponseParserError
 from pynamodb.exceptions import PutError, QueryError, TableError, TransactWriteError, UpdateError
 from pynamodb.transactions import TransactWrite
 
+from tidegate.adapters.dynamodb.connection import DeploymentConnection
 from tidegate.adapters.dynamodb.models import RunRow, RunsTable
 from tidegate.adapters.dynamodb.table import (
     ControlTable,
@@ -216,3 +217,22 @@ def test_binding_again_to_the_same_place_keeps_the_client() -> None:
     bind(region="us-east-1", retries=0)
 
     assert connection() is before
+
+
+def test_a_client_made_without_credentials_is_made_again_once_there_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nowhere")
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/nowhere")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    bare = DeploymentConnection(region="us-east-1", max_retry_attempts=0)
+    poor = bare.client
+
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    rich = bare.client
+
+    assert rich is not poor
+    assert bare.client is rich
