@@ -66,8 +66,12 @@ class RunStore(Protocol):
         statuses: frozenset[RunStatus] | None = None,
         limit: int = 50,
         cursor: str | None = None,
+        oldest_first: bool = False,
     ) -> Page[Run]:
-        """Newest first. Reads only index entries of the job, the statuses, or the day."""
+        """Newest first. Reads only index entries of the job, the statuses, or the day.
+
+        ``oldest_first`` goes with statuses none of which is final.
+        """
 
     def gather(self, run_id: str, node: str, arrival: Arrival) -> Gathered:
         """Add an arrival to a node (a step number, a join such as ``7.0.3``, or ``end``); answers all that has arrived."""

@@ -166,6 +166,10 @@ class Admission:
         """Who waits in the line of a limit, first come first."""
         return waiting.in_line(self._store, self._patience, key, limit)
 
+    def holders(self, key: str, limit: int = 20) -> list[str]:
+        """Claims that hold units of a limit, some of them."""
+        return self._patience.read(self._store.holders, key, limit)
+
     def unlaunched(self, before: datetime, limit: int = 100) -> list[Claim]:
         """Claims granted before that moment whose launch is not recorded: what the sweep launches."""
         return self._patience.read(self._store.unlaunched, before, limit)

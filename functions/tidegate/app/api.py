@@ -34,7 +34,9 @@ def answer(services: Services, request: object) -> dict[str, Any]:
                 f"There is no action {request.get('action')!r}.",
                 mend=f"Actions: {', '.join(sorted(_ACTIONS))}.",
             )
-        return {"ok": True, "result": action(services, _Fields(request))}
+        result = action(services, _Fields(request))
+        # By the deployment's clock, which may run faster than the caller's (`tidegate dev --speed`).
+        return {"ok": True, "result": result | {"now": services.clock.now().isoformat()}}
     except TidegateError as error:
         logger.info("request_refused", extra={"code": error.code, "reason": str(error)})
         return {"ok": False, "error": error.to_json()}
@@ -130,6 +132,15 @@ def _events(services: Services, fields: _Fields) -> dict[str, Any]:
     )
 
 
+def _logs(services: Services, fields: _Fields) -> dict[str, Any]:
+    return query.run_logs(
+        services,
+        fields.text("run_id"),
+        cursor=fields.optional_text("cursor"),
+        limit=fields.page_size(),
+    )
+
+
 def _queue(services: Services, fields: _Fields) -> dict[str, Any]:
     return query.queue(services, limit=fields.page_size(), cursor=fields.optional_text("cursor"))
 
@@ -156,11 +167,12 @@ _ACTIONS: dict[str, Callable[[Services, _Fields], dict[str, Any]]] = {
     "definitions": lambda services, _: query.definitions(services),
     "limits.list": lambda services, _: query.limits(services),
     "limits.set": _set_limit,
+    "limits.show": lambda services, fields: query.show_limit(services, fields.text("key")),
     "materialize": _materialize,
     "queue": _queue,
     "runs.events": _events,
     "runs.list": _list_runs,
-    "runs.logs": lambda services, fields: query.run_logs(services, fields.text("run_id")),
+    "runs.logs": _logs,
     "runs.show": lambda services, fields: query.show_run(services, fields.text("run_id")),
     "runs.status": lambda services, fields: query.run_status(services, fields.text("run_id")),
     "submit": _submit,

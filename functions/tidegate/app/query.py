@@ -9,10 +9,12 @@ from tidegate.app.services import Services
 from tidegate.domain.claim import ClaimState, Explanation, Limit
 from tidegate.domain.event import EventKind
 from tidegate.domain.run import Run, RunStatus, StepRow, StepStatus, run_claim_id, step_claim_id
-from tidegate.errors import RequestError, UnknownRunError
+from tidegate.errors import RequestError, UnknownLimitError, UnknownRunError
 from tidegate.ports import Event
 
 QUEUED = frozenset({RunStatus.QUEUED})
+SHOWN = 20
+"""Holders and waits of a limit that are listed."""
 EXPLAINED = 20
 """Waiting steps of one run whose wait is explained; each takes a few reads, and those after them wait alike."""
 
@@ -104,26 +106,26 @@ def run_events(services: Services, run_id: str, *, cursor: str | None, limit: in
     return {"events": [_event_document(one) for one in page.items], "cursor": page.cursor}
 
 
-def run_logs(services: Services, run_id: str) -> dict[str, Any]:
-    """Events in order, with log lines that went to the bucket put back in their place."""
+def run_logs(
+    services: Services, run_id: str, *, cursor: str | None, limit: int
+) -> dict[str, Any]:
+    """A page of events in order, with log lines that went to the bucket put back in their place."""
     run_of(services, run_id)
+    page = services.store.events.read(run_id, limit=limit, cursor=cursor)
     lines: list[dict[str, Any]] = []
-    cursor: str | None = None
-    while True:
-        page = services.store.events.read(run_id, cursor=cursor)
-        for event in page.items:
-            if event.kind == EventKind.LOGS_CAPTURED:
-                lines += _captured(services, event)
-            else:
-                lines.append(_event_document(event))
-        cursor = page.cursor
-        if cursor is None:
-            return {"events": lines}
+    for event in page.items:
+        if event.kind == EventKind.LOGS_CAPTURED:
+            lines += _captured(services, event)
+        else:
+            lines.append(_event_document(event))
+    return {"events": lines, "cursor": page.cursor}
 
 
 def queue(services: Services, *, limit: int = 100, cursor: str | None = None) -> dict[str, Any]:
-    """Queued runs, and for each the limit that blocks it, who holds it, how many are ahead and since when."""
-    page = services.store.runs.find(statuses=QUEUED, limit=limit, cursor=cursor)
+    """Queued runs, the oldest first, and for each what blocks it, who holds that, how many are ahead and since when."""
+    page = services.store.runs.find(
+        statuses=QUEUED, limit=limit, cursor=cursor, oldest_first=True
+    )
     return {
         "runs": [
             run_document(run) | {"waiting": explain(services, run_claim_id(run.run_id))}
@@ -135,6 +137,26 @@ def queue(services: Services, *, limit: int = 100, cursor: str | None = None) ->
 
 def limits(services: Services) -> dict[str, Any]:
     return {"limits": [limit_document(services, one) for one in services.admission.limits()]}
+
+
+def show_limit(services: Services, key: str) -> dict[str, Any]:
+    """One limit, the first that hold it and the first that wait for it.
+
+    Raises:
+        UnknownLimitError: there is none of this key.
+    """
+    limit = services.admission.limit(key)
+    if limit is None:
+        raise UnknownLimitError(
+            f"There is no limit {key!r}.", mend="`tidegate limits list` shows all."
+        )
+    return limit_document(services, limit) | {
+        "holders": services.admission.holders(key, SHOWN),
+        "waits": [
+            {"claim_id": one.claim_id, "since": one.since.isoformat()}
+            for one in services.admission.waiting(key, limit=SHOWN)
+        ],
+    }
 
 
 def limit_document(services: Services, limit: Limit) -> dict[str, Any]:
@@ -206,6 +228,7 @@ def _step_document(run: Run, key: str, row: StepRow | None, index: int) -> dict[
         "status": row.status.value,
         "attempt": row.attempt,
         "reason": row.reason,
+        "waiting_at": None if row.waiting_at is None else row.waiting_at.isoformat(),
         "started_at": None if row.started_at is None else row.started_at.isoformat(),
         "finished_at": None if row.finished_at is None else row.finished_at.isoformat(),
     }

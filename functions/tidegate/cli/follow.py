@@ -108,7 +108,7 @@ def progress(status: dict[str, Any], *, width: int, ascii_only: bool = False) ->
     """Three calm lines: what and since when, how far, and what it does or waits for."""
     from rich.text import Text
 
-    now = wording.now()
+    now = wording.now(status)
     head = Text(f"{what(status)}  {wording.short(status['run_id'])}  ")
     head.append(screen.word(status["status"]), style=screen.STYLES.get(status["status"], ""))
     head.append(f"  {wording.age(status['created_at'], now)}", style="dim")
@@ -122,7 +122,7 @@ def progress(status: dict[str, Any], *, width: int, ascii_only: bool = False) ->
 
 
 def _doing(status: dict[str, Any]) -> str:
-    now = wording.now()
+    now = wording.now(status)
     parts = []
     if status["running"]:
         names = ", ".join(status["running"][:SHOWN_RUNNING])
@@ -162,7 +162,7 @@ class _Lines:
 def _summary(console: Console, status: dict[str, Any]) -> None:
     from rich.text import Text
 
-    now = wording.now()
+    now = wording.now(status)
     verbs = {"SUCCESS": "succeeded", "FAILURE": "failed", "CANCELED": "was cancelled"}
     verb, style = verbs[status["status"]], screen.STYLES[status["status"]]
     line = Text.assemble(f"Run {status['run_id']} ", (verb, style))

@@ -70,7 +70,7 @@ def show(key: Key, as_json: AsJson = False, target: Target = None) -> None:
     limit = connect.connect(target).call("limits.show", key=key)
     if as_json:
         return screen.print_json(limit)
-    console, now = screen.console(), wording.now()
+    console, now = screen.console(), wording.now(limit)
     console.print(_line(limit))
     holders = [wording.holder(one) for one in limit["holders"]]
     waits = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import groupby
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -29,16 +30,16 @@ def queue(
     console = screen.console()
     if not page["runs"]:
         return console.print("Nothing waits.")
-    _show(console, page["runs"])
+    _show(console, page)
     if page["cursor"]:
         console.print(f"\n{limit} of the queued runs; more with --limit.", style="dim")
 
 
-def _show(console: Console, runs: list[dict[str, Any]]) -> None:
+def _show(console: Console, page: Mapping[str, Any]) -> None:
     """The runs of one limit together: what it is full of is told once."""
     from rich.text import Text
 
-    now = wording.now()
+    now, runs = wording.now(page), page["runs"]
     for position, (limit, members) in enumerate(groupby(sorted(runs, key=_order), key=_limit)):
         if position:
             console.print()

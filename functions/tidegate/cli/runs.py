@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -26,6 +26,7 @@ RunId = Annotated[
 ]
 SEARCHED = 500
 """Latest runs among which a shortened id is looked for."""
+EVENTS_IN_A_PAGE = 500
 
 
 @app.command("list")
@@ -45,15 +46,15 @@ def list_runs(
     console = screen.console()
     if not page["runs"]:
         return console.print("No runs." if job or status else "No runs yet.")
-    console.print(_table(page["runs"]))
+    console.print(_table(page))
     if page["cursor"]:
         console.print(f"The latest {limit}; more with --limit.", style="dim")
 
 
-def _table(runs: list[dict[str, Any]]) -> Any:
+def _table(page: Mapping[str, Any]) -> Any:
     from rich.text import Text
 
-    now = wording.now()
+    now, runs = wording.now(page), page["runs"]
     has_partitions = any(one["partition_key"] for one in runs)
     made = screen.table("RUN", "JOB", "STATUS", "CREATED", "TOOK", right=("TOOK",))
     if has_partitions:
@@ -101,7 +102,7 @@ def _show(console: Console, run: dict[str, Any], *, every: bool) -> None:
 
     from tidegate.cli import timeline
 
-    now = wording.now()
+    now = wording.now(run)
     head = Text.assemble(("Run ", "dim"), run["run_id"], "  ", (what(run), "bold"))
     if run["partition_key"]:
         head.append(f"  {run['partition_key']}")
@@ -137,7 +138,7 @@ def _show(console: Console, run: dict[str, Any], *, every: bool) -> None:
 def _state(run: Mapping[str, Any]) -> Any:
     from rich.text import Text
 
-    now = wording.now()
+    now = wording.now(run)
     line = Text(screen.word(run["status"]), style=screen.STYLES.get(run["status"], ""))
     line.append(f"  created {wording.clock(run['created_at'], now)}", style="dim")
     if run["started_at"]:
@@ -145,6 +146,16 @@ def _state(run: Mapping[str, Any]) -> Any:
         verb = "took" if run["finished_at"] else "running for"
         line.append(f", {verb} {wording.took(run, now)}", style="dim")
     return line
+
+
+def _events(client: connect.Client, run_id: str) -> Iterator[dict[str, Any]]:
+    cursor: str | None = None
+    while True:
+        page = client.call("runs.logs", run_id=run_id, cursor=cursor, limit=EVENTS_IN_A_PAGE)
+        yield from page["events"]
+        cursor = page.get("cursor")
+        if cursor is None:
+            return
 
 
 @app.command()
@@ -156,7 +167,7 @@ def logs(
 ) -> None:
     """Everything that happened in a run, in order: events and what user code logged."""
     client = connect.connect(target)
-    events = client.call("runs.logs", run_id=resolve(client, run))["events"]
+    events = list(_events(client, resolve(client, run)))
     if step is not None:
         named = {one["step"] for one in events} - {None}
         if step not in named:

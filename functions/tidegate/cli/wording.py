@@ -113,5 +113,8 @@ def why(waiting: Mapping[str, Any], now: datetime) -> str:
     return f"waits for {limit} ({fill(waiting)}), {place}, for {since}"
 
 
-def now() -> datetime:
+def now(answer: Mapping[str, Any] | None = None) -> datetime:
+    """The time of the deployment when it gave the answer, which may run faster than here; without one, the time here."""
+    if answer is not None and "now" in answer:
+        return datetime.fromisoformat(answer["now"])
     return datetime.now(UTC)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -155,9 +155,18 @@ class LocalDeployment:
             finished_at=_moment(shown["finished_at"]),
             events=tuple(
                 EventView(**{**one, "at": datetime.fromisoformat(one["at"])})
-                for one in self.call("runs.logs", run_id=run_id)["events"]
+                for one in self._events(run_id)
             ),
         )
+
+    def _events(self, run_id: str) -> Iterator[dict[str, Any]]:
+        cursor: str | None = None
+        while True:
+            page = self.call("runs.logs", run_id=run_id, limit=500, cursor=cursor)
+            yield from page["events"]
+            cursor = page["cursor"]
+            if cursor is None:
+                return
 
     def run_status(self, run_id: str) -> str:
         """The status alone, cheaper than ``run``."""

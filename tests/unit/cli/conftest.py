@@ -32,7 +32,7 @@ def calm_terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("TZ", "UTC")
-    monkeypatch.setattr(wording, "now", lambda: NOW)
+    monkeypatch.setattr(wording, "now", lambda answer=None: NOW)
     time.tzset()
     yield
     monkeypatch.undo()

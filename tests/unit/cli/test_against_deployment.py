@@ -48,7 +48,7 @@ def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalDeployment]:
     defs = Definitions(assets=[tides, storms, report], jobs=[counting])
     with LocalDeployment(defs, settings=SETTINGS, step_seconds=4) as deployment:
         monkeypatch.setattr(connect, "connect", lambda target: deployment)
-        monkeypatch.setattr(wording, "now", lambda: deployment.now)
+        monkeypatch.setattr(wording, "now", lambda answer=None: deployment.now)
         yield deployment
 
 

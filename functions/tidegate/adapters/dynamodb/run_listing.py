@@ -32,16 +32,25 @@ def job_calendar(job: str) -> str:
 
 
 def find_runs(
-    *, job: str | None, statuses: frozenset[RunStatus] | None, limit: int, cursor: str | None
+    *,
+    job: str | None,
+    statuses: frozenset[RunStatus] | None,
+    limit: int,
+    cursor: str | None,
+    oldest_first: bool = False,
 ) -> Page[Run]:
-    """A page of runs, newest first. A page that keeps few of many runs may end short; its cursor leads on.
+    """A page of runs, newest first, or oldest first of statuses that are in ``by_status``. A page that keeps few of many runs may end short; its cursor leads on.
 
     Index ``by_job`` for a job; ``by_status`` for statuses that are in it; else ``by_day``. Index entries: half a read unit for
     each 4 KB, about 25 runs. Runs: BatchGetItem, strongly consistent, 1 read unit for each 4 KB of a run; the
     status is that of the run, not of the index.
     """
     limit = max(1, limit)
-    entries = _once(_entries(job, statuses, cursor, page=min(limit, _CHUNK) + 1))
+    page = min(limit, _CHUNK) + 1
+    if oldest_first:
+        entries = _once(_oldest(statuses or frozenset(), cursor, page))
+    else:
+        entries = _once(_entries(job, statuses, cursor, page))
     size = min(limit, _CHUNK)
     found: list[Run] = []
     examined = 0
@@ -72,6 +81,16 @@ def _entries(
         return _by_calendar(CALENDAR, RunsTable.by_day, "day#", before, page)
     lists = [_in_index(RunsTable.by_status, str(key), before, page) for key in keys]
     return merge(*lists, reverse=True)
+
+
+def _oldest(statuses: frozenset[RunStatus], after: str | None, page: int) -> Iterator[Entry]:
+    keys = [key for one in statuses if (key := status_key(one)) is not None]
+    condition = None if after is None else RunsTable.order > after
+    lists = [
+        ((row.order, row.pk) for row in RunsTable.by_status.query(key, condition, page_size=page))
+        for key in keys
+    ]
+    return merge(*lists)
 
 
 def _by_calendar(

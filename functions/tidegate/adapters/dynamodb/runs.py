@@ -126,10 +126,13 @@ class DynamoRunStore:
         statuses: frozenset[RunStatus] | None = None,
         limit: int = 50,
         cursor: str | None = None,
+        oldest_first: bool = False,
     ) -> Page[Run]:
         """See ``run_listing.find_runs``."""
         with translated("runs.find"):
-            return find_runs(job=job, statuses=statuses, limit=limit, cursor=cursor)
+            return find_runs(
+                job=job, statuses=statuses, limit=limit, cursor=cursor, oldest_first=oldest_first
+            )
 
     def gather(self, run_id: str, node: str, arrival: Arrival) -> Gathered:
         """Key: pk run id, sk ``node#<node>``. No condition: adding to a set twice is adding once. 1 write unit.

@@ -65,15 +65,18 @@ class MemoryRunStore:
         statuses: frozenset[RunStatus] | None = None,
         limit: int = 50,
         cursor: str | None = None,
+        oldest_first: bool = False,
     ) -> Page[Run]:
         with self._lock:
-            placed = sorted(((_order(run), run) for run in self._runs.values()), reverse=True)
+            placed = sorted(
+                ((_order(run), run) for run in self._runs.values()), reverse=not oldest_first
+            )
         fitting = [
             (order, run)
             for order, run in placed
             if (job is None or run.job == job)
             and (statuses is None or run.status in statuses)
-            and (cursor is None or order < cursor)
+            and (cursor is None or (order > cursor if oldest_first else order < cursor))
         ]
         page = fitting[: max(1, limit)]
         more = len(fitting) > len(page)
