@@ -28,7 +28,11 @@ def main() -> None:
     for name, code in imports.items():
         probe = f"{code}\nimport sys; print([m for m in {HEAVY!r} if m in sys.modules])"
         rows.append((name, f"{(fresh_process(code) - floor) * 1000:.0f}", _loaded(probe)))
-    show("Imports in a fresh process (the interpreter's own start taken off)", ("import", "ms", "of boto3, botocore, pydantic, pynamodb it loads"), rows)
+    show(
+        "Imports in a fresh process (the interpreter's own start taken off)",
+        ("import", "ms", "of boto3, botocore, pydantic, pynamodb it loads"),
+        rows,
+    )
     show(
         "A whole fresh process",
         ("what", "s"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from benchmarks.table import best, show
-
 from tidegate import Definitions, job, op
 from tidegate.local.role import Role
 from tidegate.testing import LocalDeployment
@@ -59,10 +58,17 @@ def main() -> None:
     show(
         "Steps without a deployment",
         ("what", "ms"),
-        [("40 ops by execute_in_process()", f"{best(forty.execute_in_process, times=9) * 1000:.0f}")],
+        [
+            (
+                "40 ops by execute_in_process()",
+                f"{best(forty.execute_in_process, times=9) * 1000:.0f}",
+            )
+        ],
     )
     jobs = [chain_of(1), chain_of(101), chain_of(101, pooled)]
-    with LocalDeployment(Definitions(jobs=jobs), settings={"concurrency": {"pools": {"limits": {"db": 5}}}}) as tg:
+    with LocalDeployment(
+        Definitions(jobs=jobs), settings={"concurrency": {"pools": {"limits": {"db": 5}}}}
+    ) as tg:
         _run(tg, jobs[0].name)
         short = best(lambda: _run(tg, jobs[0].name), times=5)
         rows = []
@@ -90,7 +96,9 @@ def _counts(tg: LocalDeployment, name: str) -> dict[str, float]:
     _run(tg, name)
     control, user, states = (calls.of(role) for role in (Role.CONTROL, Role.USER, Role.STATES))
     return {
-        "DynamoDB calls": sum(n for (service, _), n in control.calls.items() if service == "dynamodb"),
+        "DynamoDB calls": sum(
+            n for (service, _), n in control.calls.items() if service == "dynamodb"
+        ),
         "write units": control.write_units,
         "read units": control.read_units,
         "state transitions": deployment.aws.step_functions.transitions - before,
@@ -105,8 +113,15 @@ def _bill(tg: LocalDeployment, jobs: list) -> list[tuple[str, str, str]]:  # typ
     short, plain, pool = (_counts(tg, one.name) for one in jobs)
     columns = [{key: (full[key] - short[key]) / 100 for key in short} for full in (plain, pool)]
     rows = [(key, *(f"{one[key]:.2f}" for one in columns)) for key in short]
-    rows.append(("dollars, without the user's own seconds", *(f"{_dollars(one):.7f}" for one in columns)))
-    rows.append(("of that, state transitions", *(f"{one['state transitions'] * DOLLARS['transition']:.7f}" for one in columns)))
+    rows.append(
+        ("dollars, without the user's own seconds", *(f"{_dollars(one):.7f}" for one in columns))
+    )
+    rows.append(
+        (
+            "of that, state transitions",
+            *(f"{one['state transitions'] * DOLLARS['transition']:.7f}" for one in columns),
+        )
+    )
     return rows  # type: ignore[return-value]
 
 

@@ -16,7 +16,11 @@ def show(title: str, head: Sequence[str], rows: Iterable[Sequence[object]]) -> N
     cells = [[str(cell) for cell in row] for row in rows]
     widths = [max(len(line[i]) for line in [list(head), *cells]) for i in range(len(head))]
     print(f"\n### {title}\n")
-    print("| " + " | ".join(cell.ljust(width) for cell, width in zip(head, widths, strict=True)) + " |")
+    print(
+        "| "
+        + " | ".join(cell.ljust(width) for cell, width in zip(head, widths, strict=True))
+        + " |"
+    )
     print("|" + "|".join("-" * (width + 2) for width in widths) + "|")
     for line in cells:
         print("| " + " | ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)) + " |")

@@ -29,10 +29,17 @@ def main() -> int:
     began = time.monotonic()
     console.print("Starting the deployment: tables, functions, state machine, bucket ...")
     with DevDeployment(defs, settings=load_settings(ROOT / "tidegate.yaml", {})) as dev:
-        console.print(f"Ready after {time.monotonic() - began:.1f} s. No AWS account is involved.\n")
+        console.print(
+            f"Ready after {time.monotonic() - began:.1f} s. No AWS account is involved.\n"
+        )
         runs = [
             _watch(console, dev, "the report", [dev.call("submit", job="seattle_weather")]),
-            _watch(console, dev, "four checks, one verdict", [dev.call("submit", job="weather_quality")]),
+            _watch(
+                console,
+                dev,
+                "four checks, one verdict",
+                [dev.call("submit", job="weather_quality")],
+            ),
             _watch(
                 console,
                 dev,
@@ -102,7 +109,9 @@ def _summary(
     limits = {one["key"]: one["capacity"] for one in dev.call("limits.list")["limits"]}
     pooled = [step for step in steps if step["step"] in ("monthly_summary", "yearly_summary")]
     table = Table(show_header=False, box=None, padding=(0, 2))
-    table.add_row("runs", f"{len(runs)}, {sum(run['status'] == 'SUCCESS' for run in runs)} succeeded")
+    table.add_row(
+        "runs", f"{len(runs)}, {sum(run['status'] == 'SUCCESS' for run in runs)} succeeded"
+    )
     table.add_row("steps", f"{len(steps)}, one of them in a container of its own")
     table.add_row("partitions", f"{sum(run['partition_key'] is not None for run in runs)}")
     table.add_row("runs at once, at most", f"{_most_at_once(runs)} of {limits['runs']}")
@@ -121,7 +130,9 @@ def _summary(
 
 def _most_at_once(spans: list[dict[str, Any]]) -> int:
     """From the recorded times. What ends at the instant another starts does not overlap it."""
-    edges = [(span["started_at"], 1) for span in spans] + [(span["finished_at"], -1) for span in spans]
+    edges = [(span["started_at"], 1) for span in spans] + [
+        (span["finished_at"], -1) for span in spans
+    ]
     most = now = 0
     for _, change in sorted(edges):
         now += change

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pandas as pd
-from definitions.stations import SeattleStation
 
+from definitions.stations import SeattleStation
 from tidegate import Config, Failure, In, OpExecutionContext, Out, RetryPolicy, job, op
 
 

@@ -6,8 +6,8 @@ import io
 from typing import Any
 
 import pandas as pd
-from definitions.stations import SeattleStation
 
+from definitions.stations import SeattleStation
 from tidegate import (
     AssetExecutionContext,
     Config,
@@ -91,7 +91,10 @@ def monthly_summary(weather_features: pd.DataFrame) -> Output[pd.DataFrame]:
     wettest = summary.loc[summary["precipitation"].idxmax()]
     return Output(
         summary,
-        metadata={"months": len(summary), "wettest": f"{wettest.period}: {wettest.precipitation} mm"},
+        metadata={
+            "months": len(summary),
+            "wettest": f"{wettest.period}: {wettest.precipitation} mm",
+        },
     )
 
 
@@ -118,7 +121,9 @@ def weather_report(
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, (rain, warmth) = pyplot.subplots(2, 1, figsize=(10, 7), sharex=True, layout="constrained")
+    figure, (rain, warmth) = pyplot.subplots(
+        2, 1, figsize=(10, 7), sharex=True, layout="constrained"
+    )
     months = pd.to_datetime(monthly_summary["period"])
     rain.bar(months, monthly_summary["precipitation"], width=25, color="#3b6ea5")
     rain.set_ylabel("rain, mm a month")

@@ -13,7 +13,7 @@ README = Path(__file__).parents[2] / "README.md"
 
 
 def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README.read_text(), flags=re.S)
+    return re.findall(rf"```{language}\n(.*?)```", README.read_text(), flags=re.DOTALL)
 
 
 def pipeline(tmp_path: Path) -> Any:
@@ -60,7 +60,7 @@ def test_the_targets_the_readme_names_exist() -> None:
     ).read_text()
 
     for target in set(re.findall(r"`?make (\w+)", README.read_text())):
-        assert re.search(rf"^{target}:", makefile, flags=re.M), target
+        assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE), target
 
 
 def test_the_pages_the_readme_links_to_exist() -> None:

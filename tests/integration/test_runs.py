@@ -190,7 +190,12 @@ def test_an_optional_output_that_is_not_produced_skips_its_consumers_and_the_run
 
     run = tg.run(run_id)
     assert run.status == "SUCCESS"
-    assert run.steps == {"maybe": "SUCCESS", "runs": "SUCCESS", "skips": "SKIPPED", "below": "SKIPPED"}
+    assert run.steps == {
+        "maybe": "SUCCESS",
+        "runs": "SUCCESS",
+        "skips": "SKIPPED",
+        "below": "SKIPPED",
+    }
     assert run.reasons["skips"] == "not produced upstream: maybe"
 
 
@@ -262,7 +267,9 @@ def test_priority_goes_first_then_first_come(deploy: Deploy) -> None:
 
     assert [entry[0] for entry in tg.queue()] == [high, low]
     tg.advance(minutes=1)
-    started = {name: tg.run(run).started_at for name, run in [("f", first), ("l", low), ("h", high)]}
+    started = {
+        name: tg.run(run).started_at for name, run in [("f", first), ("l", low), ("h", high)]
+    }
     assert started["f"] < started["h"] < started["l"]
 
 

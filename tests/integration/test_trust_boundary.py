@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 
 import pytest
+
 from tidegate import Definitions, Ecs, asset, job, op
 from tidegate.domain.task import Invocation, Report
 from tidegate.testing import LocalDeployment
@@ -81,9 +82,7 @@ def test_user_code_in_a_container_is_refused_them_too(deploy: Deploy) -> None:
 def test_the_entry_points_of_user_code_do_not_import_the_tables(entry: str) -> None:
     probe = f"import sys, {entry}; print([m for m in sys.modules if 'pynamodb' in m or 'adapters' in m])"
 
-    done = subprocess.run(
-        [sys.executable, "-c", probe], capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
 
     assert done.stdout.strip() == "[]"
 

@@ -84,7 +84,13 @@ def test_domain_takes_time_ids_and_randomness_as_arguments(path: Path) -> None:
         if isinstance(node, ast.Call)
     }
 
-    assert not calls & {"datetime.now", "datetime.utcnow", "uuid.uuid4", "random.random", "time.time"}
+    assert not calls & {
+        "datetime.now",
+        "datetime.utcnow",
+        "uuid.uuid4",
+        "random.random",
+        "time.time",
+    }
 
 
 @pytest.mark.parametrize("path", sorted((PACKAGE / "handlers").glob("*.py")), ids=lambda p: p.name)

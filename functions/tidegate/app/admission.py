@@ -316,14 +316,15 @@ def _may_be_awaited(line: Line) -> bool:
 
 
 def _to_look_at(claim: Claim, to: Claim | None, lines: dict[str, Line]) -> list[str]:
-    """Limits of a released claim that may have room for someone now: more is free, or was before.
+    """Limits of a released claim that may have room for someone now.
 
-    One of which both want the same, and that was full, stays as it is.
+    More is free; or there was room, kept for the first in line, who has now left it.
     """
     keys = []
     for want in claim.wants:
         taken = 0 if to is None else to.units_of(want.limit)
-        limit = lines[want.limit].limit
-        if taken < want.units or limit is None or limit.room + want.units > taken:
+        limit, entries = lines[want.limit].limit, lines[want.limit].entries
+        had_room = limit is None or limit.room + want.units > taken
+        if taken < want.units or (had_room and entries):
             keys.append(want.limit)
     return keys

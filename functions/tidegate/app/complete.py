@@ -55,7 +55,9 @@ def complete(services: Services, outcome: Mapping[str, Any]) -> None:
         return
     if wrote or row.fingerprint == report.fingerprint():
         _record(services, run, step, row, report)
-    granted = services.admission.release(step_claim_id(run_id, index, attempt)) if step.pools else ()
+    granted = (
+        services.admission.release(step_claim_id(run_id, index, attempt)) if step.pools else ()
+    )
     launch(services, granted)
     launch(services, advance(services, run, plan, row))
 
@@ -114,7 +116,9 @@ def _document(
     if document is None and step.compute.get("kind") != "ecs":
         return None
     if isinstance(document, Mapping) and document["report_key"] != own_key:
-        raise ReportError(f"The report points at {document['report_key']!r}, which is not its place.")
+        raise ReportError(
+            f"The report points at {document['report_key']!r}, which is not its place."
+        )
     body = services.blobs.get(own_key)
     if body is None:
         return None
@@ -136,17 +140,23 @@ def _check(report: Report, run: Run, step: PlanStep, attempt: int) -> None:
     outputs = {one.name for one in step.outputs}
     unknown = sorted(set(report.produced) - outputs)
     if unknown:
-        raise ReportError(f"The report names an output {unknown[0]!r} that {step.key!r} does not have.")
+        raise ReportError(
+            f"The report names an output {unknown[0]!r} that {step.key!r} does not have."
+        )
     assets = {one.asset for one in step.outputs}
     for one in report.materializations:
         if one.asset not in assets:
-            raise ReportError(f"The report materializes {one.asset!r}, which {step.key!r} does not make.")
+            raise ReportError(
+                f"The report materializes {one.asset!r}, which {step.key!r} does not make."
+            )
     if report.failure is None:
         lacking = sorted(
             one.name for one in step.outputs if one.required and one.name not in report.produced
         )
         if lacking:
-            raise ReportError(f"The report says success but lacks the required output {lacking[0]!r}.")
+            raise ReportError(
+                f"The report says success but lacks the required output {lacking[0]!r}."
+            )
 
 
 def _death(outcome: Mapping[str, Any]) -> StepFailure:
@@ -213,7 +223,13 @@ def _events(run: Run, step: PlanStep, row: StepRow, report: Report) -> list[Even
     base = Event(run_id=run.run_id, at=began, kind="", step=step.key, attempt=row.attempt)
     events = [replace(base, kind=EventKind.STEP_START)]
     events += [
-        replace(base, at=max(began, min(line.at, ended)), kind=EventKind.LOG, level=line.level, message=line.message)
+        replace(
+            base,
+            at=max(began, min(line.at, ended)),
+            kind=EventKind.LOG,
+            level=line.level,
+            message=line.message,
+        )
         for line in report.logs
     ]
     done = replace(base, at=ended)

@@ -25,7 +25,9 @@ def run_of(services: Services, run_id: str) -> Run:
     """
     run = services.store.runs.get(run_id)
     if run is None:
-        raise UnknownRunError(f"There is no run {run_id!r}.", mend="`tidegate runs list` shows the latest.")
+        raise UnknownRunError(
+            f"There is no run {run_id!r}.", mend="`tidegate runs list` shows the latest."
+        )
     return run
 
 
@@ -100,15 +102,15 @@ def _why(services: Services, run: Run, rows: list[StepRow]) -> dict[str, Any] | 
     return None
 
 
-def run_events(services: Services, run_id: str, *, cursor: str | None, limit: int) -> dict[str, Any]:
+def run_events(
+    services: Services, run_id: str, *, cursor: str | None, limit: int
+) -> dict[str, Any]:
     run_of(services, run_id)
     page = services.store.events.read(run_id, limit=limit, cursor=cursor)
     return {"events": [_event_document(one) for one in page.items], "cursor": page.cursor}
 
 
-def run_logs(
-    services: Services, run_id: str, *, cursor: str | None, limit: int
-) -> dict[str, Any]:
+def run_logs(services: Services, run_id: str, *, cursor: str | None, limit: int) -> dict[str, Any]:
     """A page of events in order, with log lines that went to the bucket put back in their place."""
     run_of(services, run_id)
     page = services.store.events.read(run_id, limit=limit, cursor=cursor)
@@ -123,9 +125,7 @@ def run_logs(
 
 def queue(services: Services, *, limit: int = 100, cursor: str | None = None) -> dict[str, Any]:
     """Queued runs, the oldest first, and for each what blocks it, who holds that, how many are ahead and since when."""
-    page = services.store.runs.find(
-        statuses=QUEUED, limit=limit, cursor=cursor, oldest_first=True
-    )
+    page = services.store.runs.find(statuses=QUEUED, limit=limit, cursor=cursor, oldest_first=True)
     return {
         "runs": [
             run_document(run) | {"waiting": explain(services, run_claim_id(run.run_id))}

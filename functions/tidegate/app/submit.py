@@ -120,7 +120,9 @@ def check_config(manifest: Manifest, steps: list[StepDoc], config: dict[str, Any
     ConfigError: names the first field that does not fit, and what would.
     """
     if not isinstance(config, dict):
-        raise ConfigError("Run config must be a mapping.", mend='Like {"ops": {"name": {"config": {}}}}.')
+        raise ConfigError(
+            "Run config must be a mapping.", mend='Like {"ops": {"name": {"config": {}}}}.'
+        )
     unknown = sorted(set(config) - {"ops", "resources", "execution", "loggers"})
     if unknown:
         raise ConfigError(
@@ -178,7 +180,9 @@ def _check_partition(
 ) -> None:
     documents = [job["partitions"]]
     if job["steps"] is None:
-        documents = [manifest.assets[key]["partitions"] for key in request.assets or job["assets"] or ()]
+        documents = [
+            manifest.assets[key]["partitions"] for key in request.assets or job["assets"] or ()
+        ]
     partitioned = [one for one in documents if one is not None]
     if not partitioned:
         if partition is not None:

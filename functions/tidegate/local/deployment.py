@@ -33,8 +33,8 @@ from tidegate.manifest.compiler import compile_manifest
 from tidegate.sdk.asset_key import AssetKey
 
 if TYPE_CHECKING:
-    from tidegate.local.containers import Exited, Running
     from tidegate.local.clock import RealClock, SimulatedClock
+    from tidegate.local.containers import Exited, Running
     from tidegate.sdk.definitions import Definitions
 
 API_FUNCTION = "tidegate-api"

@@ -1,7 +1,7 @@
 """The deployment in real time: its loop in a thread, user code in worker threads, an HTTP endpoint for other processes.
 
-    with DevDeployment(defs, settings=settings) as dev:
-        dev.call("materialize", selection="*")
+with DevDeployment(defs, settings=settings) as dev:
+    dev.call("materialize", selection="*")
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The public test kit: a whole deployment in this process, with a simulated clock.
 
-    with LocalDeployment(defs) as tg:
-        run = tg.submit("job")
-        tg.settle()
-        assert tg.run(run).status == "SUCCESS"
+with LocalDeployment(defs) as tg:
+    run = tg.submit("job")
+    tg.settle()
+    assert tg.run(run).status == "SUCCESS"
 """
 
 from __future__ import annotations

@@ -9,8 +9,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from tidegate.errors import from_json
-from tidegate.local.deployment import Deployment
 from tidegate.local.clock import SimulatedClock
+from tidegate.local.deployment import Deployment
 from tidegate.settings_file import load_settings
 from tidegate.testing.views import EventView, LimitView, RunView
 
@@ -113,7 +113,9 @@ class LocalDeployment:
         run_key: str | None = None,
     ) -> str:
         """Submit a run of the selected assets."""
-        return self._run_id("materialize", run_config, tags, partition_key, run_key, selection=selection)
+        return self._run_id(
+            "materialize", run_config, tags, partition_key, run_key, selection=selection
+        )
 
     def _run_id(
         self,
@@ -124,7 +126,9 @@ class LocalDeployment:
         run_key: str | None,
         **fields: Any,
     ) -> str:
-        config = run_config.to_config_dict() if hasattr(run_config, "to_config_dict") else run_config
+        config = (
+            run_config.to_config_dict() if hasattr(run_config, "to_config_dict") else run_config
+        )
         given = {
             "run_config": config,
             "tags": None if tags is None else dict(tags),
@@ -202,9 +206,7 @@ class LocalDeployment:
 
     @property
     def limits(self) -> dict[str, LimitView]:
-        return {
-            one["key"]: LimitView(**one) for one in self.call("limits.list")["limits"]
-        }
+        return {one["key"]: LimitView(**one) for one in self.call("limits.list")["limits"]}
 
     def value(self, asset: str, *, partition: str | None = None) -> Any:
         """The stored value of an asset."""
@@ -233,5 +235,3 @@ class LocalDeployment:
 
 def _moment(text: str | None) -> datetime | None:
     return None if text is None else datetime.fromisoformat(text)
-
-

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+
 from tidegate.adapters.ids import TimeOrderedIds
 from tidegate.adapters.memory.blobs import MemoryBlobs
 from tidegate.adapters.memory.bus import MemoryBus
@@ -208,5 +209,3 @@ def world() -> Iterator[Callable[..., World]]:
         return World(manifest_of(**jobs), settings or Settings())
 
     yield make
-
-

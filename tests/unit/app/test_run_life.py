@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
 from tidegate.app.complete import complete
 from tidegate.domain.settings import Settings
 from tidegate.manifest.document import StepDoc
