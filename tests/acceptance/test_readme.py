@@ -37,7 +37,7 @@ def test_the_pipeline_of_the_readme_runs(tmp_path: Path) -> None:
 def test_the_test_of_the_readme_passes(tmp_path: Path) -> None:
     module = ModuleType("readme_test")
     module.__dict__["defs"] = pipeline(tmp_path)
-    exec(compile(blocks("python")[1], "README.md", "exec"), module.__dict__)
+    exec(compile(blocks("python")[1], "README.md", "exec"), module.__dict__)  # noqa: S102
 
     module.__dict__["test_two_runs_share_the_pool"]()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, PrivateAttr
+from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import PydanticUndefined
 
 from tidegate.errors import DefinitionError
@@ -25,7 +26,8 @@ class Config(BaseModel):
         @asset
         def raw(config: Load): ...
 
-    Unknown fields are refused. A field may be given as ``EnvVar("NAME")``: it is read where the step runs.
+    Unknown fields are refused. A field may be given as ``EnvVar("NAME")``: it is read where the
+    step runs.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
@@ -50,6 +52,11 @@ class Config(BaseModel):
         given = private.get("_tidegate_given")
         return dict(env_forms(given)) if given else super().model_dump(**options)
 
+    @classmethod
+    def json_schema(cls) -> dict[str, Any]:
+        """The JSON schema of the fields; a default that JSON cannot hold is left out of it."""
+        return cls.model_json_schema(schema_generator=_QuietSchema)
+
     def _hold(self, fields: dict[str, Any]) -> None:
         """Keep fields that are known only where the step runs, without validation."""
         values = {}
@@ -62,6 +69,10 @@ class Config(BaseModel):
         object.__setattr__(self, "__pydantic_fields_set__", set(fields))
         object.__setattr__(self, "__pydantic_extra__", None)
         object.__setattr__(self, "__pydantic_private__", {"_tidegate_given": fields})
+
+
+class _QuietSchema(GenerateJsonSchema):
+    ignored_warning_kinds = {"non-serializable-default", "skipped-choice"}  # noqa: RUF012 - as in the base
 
 
 class PermissiveConfig(Config):

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from tidegate.errors import from_json
 from tidegate.local.clock import SimulatedClock
@@ -50,7 +50,7 @@ class LocalDeployment:
             step_time=timedelta(seconds=step_seconds),
         )
 
-    def __enter__(self) -> LocalDeployment:
+    def __enter__(self) -> Self:
         self._deployment.start()
         return self
 
