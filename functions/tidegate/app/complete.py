@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -220,11 +220,12 @@ def _record(services: Services, run: Run, step: PlanStep, row: StepRow, report: 
 
 def _events(run: Run, step: PlanStep, row: StepRow, report: Report) -> list[Event]:
     began, ended = row.started_at or report.started_at, row.finished_at or report.finished_at
-    base = Event(run_id=run.run_id, at=began, kind="", step=step.key, attempt=row.attempt)
-    events = [replace(base, kind=EventKind.STEP_START)]
-    events += [
+    start = Event(
+        run_id=run.run_id, at=began, kind=EventKind.STEP_START, step=step.key, attempt=row.attempt
+    )
+    logged = [
         replace(
-            base,
+            start,
             at=max(began, min(line.at, ended)),
             kind=EventKind.LOG,
             level=line.level,
@@ -232,36 +233,31 @@ def _events(run: Run, step: PlanStep, row: StepRow, report: Report) -> list[Even
         )
         for line in report.logs
     ]
-    done = replace(base, at=ended)
+    done = replace(start, at=ended)
+    return [start, *logged, *_produced(run, done, report), _outcome(done, row, report.failure)]
+
+
+def _produced(run: Run, done: Event, report: Report) -> Iterator[Event]:
     if report.logs_key:
-        events.append(replace(done, kind=EventKind.LOGS_CAPTURED, data={"key": report.logs_key}))
-    events += [
-        replace(
-            done,
-            kind=EventKind.ASSET_MATERIALIZATION,
-            message=one.asset,
-            data={
-                "asset": one.asset,
-                "partition": one.partition if one.partition is not None else run.partition_key,
-                "metadata": one.metadata,
-            },
-        )
-        for one in report.materializations
-    ]
-    events += [
-        replace(done, kind=EventKind.STEP_OUTPUT, message=name, data={"metadata": metadata})
-        for name, metadata in report.output_metadata.items()
-    ]
-    failure = report.failure
+        yield replace(done, kind=EventKind.LOGS_CAPTURED, data={"key": report.logs_key})
+    for one in report.materializations:
+        data = {
+            "asset": one.asset,
+            "partition": one.partition if one.partition is not None else run.partition_key,
+            "metadata": one.metadata,
+        }
+        yield replace(done, kind=EventKind.ASSET_MATERIALIZATION, message=one.asset, data=data)
+    for name, metadata in report.output_metadata.items():
+        yield replace(done, kind=EventKind.STEP_OUTPUT, message=name, data={"metadata": metadata})
+
+
+def _outcome(done: Event, row: StepRow, failure: StepFailure | None) -> Event:
     if failure is None:
-        return [*events, replace(done, kind=EventKind.STEP_SUCCESS)]
-    return [
-        *events,
-        replace(
-            done,
-            kind=EventKind.STEP_FAILURE,
-            level="ERROR",
-            message=row.reason or failure.message,
-            data={"error": failure.error, "stack": failure.stack, "metadata": failure.metadata},
-        ),
-    ]
+        return replace(done, kind=EventKind.STEP_SUCCESS)
+    return replace(
+        done,
+        kind=EventKind.STEP_FAILURE,
+        level="ERROR",
+        message=row.reason or failure.message,
+        data={"error": failure.error, "stack": failure.stack, "metadata": failure.metadata},
+    )
