@@ -251,16 +251,19 @@ def _page(
     """The items of one page, and whether it ended before the last of them was reached."""
     page: list[Item] = []
     total = 0
+    ended = True
     for item in found:
-        total += size(item)
+        more = size(item)
+        if page and total + more > PAGE_BYTES:
+            break
+        total += more
         page.append(item)
-        if len(page) == limit or total >= PAGE_BYTES:
+        if len(page) == limit:
             break
     else:
-        _note(total)
-        return page, False
+        ended = False
     _note(total)
-    return page, True
+    return page, ended
 
 
 def _note(size: int) -> None:

@@ -262,10 +262,9 @@ def _compare(sign: str, left: Operand, right: Operand) -> Test:
     compare = _COMPARISONS[sign]
 
     def test(attributes: Attributes, values: Values) -> bool:
-        one, other = left(attributes, values), right(attributes, values)
-        if one is None or other is None:
-            return False
-        return compare(*_ordered(one, other))
+        one: Any = left(attributes, values)
+        other: Any = right(attributes, values)
+        return _are_ordered(one, other) and compare(one.cast_value, other.cast_value)
 
     return test
 
@@ -276,21 +275,18 @@ def _equal(left: DynamoType | None, right: DynamoType | None) -> bool:
     return left.type == right.type and bool(left.cast_value == right.cast_value)
 
 
-def _ordered(left: DynamoType, right: DynamoType) -> tuple[Any, Any]:
-    if left.type != right.type or left.type not in _ORDERED:
-        raise UnusualError(left.type)
-    return left.cast_value, right.cast_value
+def _are_ordered(left: Any, right: Any) -> bool:
+    """Whether one can be less than the other: text and text, number and number."""
+    return left is not None and right is not None and left.type == right.type in _ORDERED
 
 
-def _between(operand: Operand, low: Operand, high: Operand) -> Test:
+def _between(*operands: Operand) -> Test:
     def test(attributes: Attributes, values: Values) -> bool:
-        value, first, last = (one(attributes, values) for one in (operand, low, high))
-        if value is None:
+        found: list[Any] = [read(attributes, values) for read in operands]
+        value, first, last = found
+        if not (_are_ordered(value, first) and _are_ordered(value, last)):
             return False
-        if first is None or last is None:
-            raise UnusualError("BETWEEN")
-        at, bottom = _ordered(value, first)
-        return bool(bottom <= at <= _ordered(value, last)[1])
+        return bool(first.cast_value <= value.cast_value <= last.cast_value)
 
     return test
 
@@ -328,9 +324,10 @@ def _contains(arguments: list[Operand]) -> Test:
         value, inner = one(attributes, values), part(attributes, values)
         if value is None or inner is None:
             return False
-        if value.type != "S" and value.type != inner.type + "S":
+        if value.type not in {"S", *_SETS}:
             raise UnusualError(value.type)
-        return inner.cast_value in value.cast_value
+        fits = inner.type == ("S" if value.type == "S" else value.type[0])
+        return fits and inner.cast_value in value.cast_value
 
     return test
 

@@ -1,0 +1,150 @@
+"""Any condition and any update does on moto, repaired, what it does on dynoxide."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from tests.contract.moto_engines import THINGS, both, key, number, text
+from tidegate.local.service import ServiceError
+
+Value = dict[str, Any]
+
+NUMBERS = st.integers(-3, 3).map(number)
+TEXTS = st.text(alphabet="ab", max_size=2).map(text)
+NUMBER_SETS = st.sets(st.integers(0, 3).map(str), min_size=1).map(lambda one: {"NS": sorted(one)})
+TEXT_SETS = st.sets(st.sampled_from("ab"), min_size=1).map(lambda one: {"SS": sorted(one)})
+VALUES = st.one_of(NUMBERS, TEXTS, NUMBER_SETS, TEXT_SETS, st.just({"BOOL": True}))
+NAMES = st.sampled_from(["a", "b", "#c"])
+ITEMS = st.one_of(st.none(), st.dictionaries(st.sampled_from("abc"), VALUES, max_size=3))
+
+OPERANDS = st.one_of(NAMES, st.sampled_from([":x", ":y"]))
+COMPARED = st.builds(
+    "{} {} {}".format, NAMES, st.sampled_from(["=", "<>", "<", "<=", ">", ">="]), OPERANDS
+)
+ATOMS = st.one_of(
+    COMPARED,
+    st.builds("attribute_exists({})".format, NAMES),
+    st.builds("attribute_not_exists({})".format, NAMES),
+    st.builds("begins_with({}, :x)".format, NAMES),
+    st.builds("contains({}, :x)".format, NAMES),
+    st.builds("{} BETWEEN :x AND :y".format, NAMES),
+    st.builds("{} IN (:x, :y)".format, NAMES),
+)
+CONDITIONS = st.recursive(
+    ATOMS,
+    lambda inner: st.one_of(
+        st.builds("({} AND {})".format, inner, inner),
+        st.builds("({} OR {})".format, inner, inner),
+        st.builds("(NOT {} OR {})".format, ATOMS, inner),
+        st.builds("(NOT ({} AND {}))".format, ATOMS, inner),
+    ),
+    max_leaves=4,
+)
+SETS = st.one_of(
+    st.builds("SET {} = :x".format, NAMES),
+    st.builds("SET {} = {} + :x".format, NAMES, NAMES),
+    st.builds("SET {} = {} - :x".format, NAMES, NAMES),
+    st.builds("SET {} = if_not_exists({}, :x)".format, NAMES, NAMES),
+    st.builds("SET {} = if_not_exists({}, :x) + :y".format, NAMES, NAMES),
+    st.builds("SET {} = {}".format, NAMES, NAMES),
+    st.just("SET a = b, b = a"),
+)
+UPDATES = st.one_of(
+    SETS,
+    st.builds("REMOVE {}".format, NAMES),
+    st.builds("ADD {} :x".format, NAMES),
+    st.builds("DELETE {} :x".format, NAMES),
+    st.just("SET a = :x REMOVE b ADD #c :y"),
+)
+
+
+@pytest.fixture(scope="module")
+def engines() -> Iterator[tuple[Any, Any]]:
+    with both() as pair:
+        yield pair
+
+
+def placeholders(*texts: str, x: Value, y: Value) -> dict[str, Any]:
+    """Names and values as the expressions use them."""
+    used = " ".join(texts)
+    found: dict[str, Any] = {}
+    if "#c" in used:
+        found["ExpressionAttributeNames"] = {"#c": "c"}
+    values = {name: value for name, value in ((":x", x), (":y", y)) if name in used}
+    if values:
+        found["ExpressionAttributeValues"] = values
+    return found
+
+
+def outcome(client: Any, item: Any, **parameters: Any) -> Any:
+    """What an update of a fresh item answers and leaves, or how it is refused."""
+    client.delete_item(TableName=THINGS, Key=key())
+    if item is not None:
+        client.put_item(TableName=THINGS, Item={**key(), **item})
+    try:
+        answer = client.update_item(
+            TableName=THINGS, Key=key(), ReturnValues="ALL_NEW", **parameters
+        )
+    except ServiceError as error:
+        return error.code, plain(read(client))
+    return plain(answer["Attributes"]), plain(read(client))
+
+
+def read(client: Any) -> Any:
+    return client.get_item(TableName=THINGS, Key=key()).get("Item")
+
+
+def plain(item: Any) -> Any:
+    """Sets have no order."""
+    if item is None:
+        return None
+    return {
+        name: {kind: sorted(inner) if kind in ("SS", "NS") else inner}
+        for name, value in item.items()
+        for kind, inner in value.items()
+    }
+
+
+def is_well_typed(condition: str, x: Value, y: Value) -> bool:
+    """DynamoDB refuses operands that can never fit; moto does not, and no program of ours sends them."""
+    kinds = {*x} | {*y}
+    if "begins_with" in condition and "S" not in x:
+        return False
+    if any(one in condition for one in ("< ", "> ", "<=", ">=", "BETWEEN")) and not kinds <= {
+        "S",
+        "N",
+    }:
+        return False
+    if "BETWEEN" not in condition:
+        return True
+    return len(kinds) == 1 and (int(x["N"]) <= int(y["N"]) if "N" in x else x["S"] <= y["S"])
+
+
+@given(item=ITEMS, condition=CONDITIONS, x=VALUES, y=VALUES)
+def test_condition_holds_when_dynoxide_says_so(
+    engines: tuple[Any, Any], item: Any, condition: str, x: Value, y: Value
+) -> None:
+    assume(is_well_typed(condition, x, y))
+    ours, theirs = engines
+    asked = {
+        "UpdateExpression": "SET done = :x",
+        "ConditionExpression": condition,
+        **placeholders(condition, ":x", x=x, y=y),
+    }
+
+    assert outcome(ours, item, **asked) == outcome(theirs, item, **asked)
+
+
+@given(item=ITEMS, update=UPDATES, x=VALUES, y=VALUES)
+def test_update_does_what_dynoxide_does(
+    engines: tuple[Any, Any], item: Any, update: str, x: Value, y: Value
+) -> None:
+    ours, theirs = engines
+    asked = {"UpdateExpression": update, **placeholders(update, x=x, y=y)}
+
+    assert outcome(ours, item, **asked) == outcome(theirs, item, **asked)
