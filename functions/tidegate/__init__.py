@@ -1,7 +1,7 @@
 """Tidegate: a serverless data orchestrator. Everything that pipelines need is imported from here.
 
-Names are imported from their modules when they are first asked for, so that ``import tidegate`` costs next to nothing
-(PEP 562).
+Names are imported from their modules when they are first asked for, so that ``import tidegate``
+costs next to nothing (PEP 562).
 """
 
 TYPE_CHECKING = False

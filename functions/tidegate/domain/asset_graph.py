@@ -1,4 +1,5 @@
-"""Which asset is made of which: closures, order and cycles. Keys are strings, parts joined with ``/``."""
+"""Which asset is made of which: closures, order and cycles. Keys are strings, parts joined with
+``/``."""
 
 from __future__ import annotations
 

@@ -1,7 +1,9 @@
-"""Regular points in time, as clocks on a wall show them: each hour, day, week or month, in a time zone.
+"""Regular points in time, as clocks on a wall show them: each hour, day, week or month, in a time
+zone.
 
-Where clocks are put forward, a time that is left out moves to the end of the gap, and hourly points of the gap do not
-exist. Where they are put back, a time that comes twice counts at its second coming, and hourly at both.
+Where clocks are put forward, a time that is left out moves to the end of the gap, and hourly points
+of the gap do not exist. Where they are put back, a time that comes twice counts at its second
+coming, and hourly at both.
 """
 
 from __future__ import annotations
@@ -27,8 +29,8 @@ class ScheduleType(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Calendar:
-    """Points at ``minute`` of each hour; or at ``hour:minute`` of each day, of the week's ``day`` (0 is Sunday), or of the
-    month's ``day``, left out in months that have no such day."""
+    """Points at ``minute`` of each hour; or at ``hour:minute`` of each day, of the week's ``day``
+    (0 is Sunday), or of the month's ``day``, left out in months that have no such day."""
 
     every: ScheduleType
     zone: str = "UTC"
@@ -92,8 +94,8 @@ class Calendar:
             return None
 
     def _points(self, number: int) -> tuple[datetime, ...] | None:
-        """The instants of the n-th point: one, two where hours repeat, none where there is none; None beyond the years that
-        can be told."""
+        """The instants of the n-th point: one, two where hours repeat, none where there is none;
+        None beyond the years that can be told."""
         try:
             wall = self._wall(number)
         except OverflowError:

@@ -1,4 +1,5 @@
-"""Partitions: a list of names, or windows of time. Pure: "now" is always an argument, ``current_time``."""
+"""Partitions: a list of names, or windows of time. Pure: "now" is always an argument,
+``current_time``."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ _CONTROL = frozenset("\a\b\f\n\r\t\v\0")
 class TimeWindow:
     """From ``start`` up to, and without, ``end``. Aware, in the zone of the definition.
 
-    Python compares and subtracts times of one zone by the clock on the wall; take both to UTC for true durations.
+    Python compares and subtracts times of one zone by the clock on the wall; take both to UTC for
+    true durations.
     """
 
     start: datetime
@@ -72,7 +74,8 @@ class PartitionsDefinition:
         first, last = keys.index(partition_key_range.start), keys.index(partition_key_range.end)
         if last < first:
             raise InvocationError(
-                f"The range {partition_key_range.start!r} to {partition_key_range.end!r} ends before it starts.",
+                f"The range {partition_key_range.start!r} to {partition_key_range.end!r} "
+                "ends before it starts.",
                 mend="Give the earlier key first.",
             )
         return keys[first : last + 1]

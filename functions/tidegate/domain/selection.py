@@ -1,4 +1,5 @@
-"""Sets of assets, said without naming each: by field, by distance in the graph, and by and, or, not."""
+"""Sets of assets, said without naming each: by field, by distance in the graph, and by and, or,
+not."""
 
 from __future__ import annotations
 

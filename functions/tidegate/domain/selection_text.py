@@ -1,13 +1,15 @@
-"""The language of selections, read: ``+daily``, ``key:raw/* or tag:team=data``, ``2+key:a+3``, ``not group:old``.
+"""The language of selections, read: ``+daily``, ``key:raw/* or tag:team=data``, ``2+key:a+3``.
 
-    expression  = expression "or" expression | expression "and" expression | "not" expression | traversal
-    traversal   = [ [N] "+" ] item [ "+" [N] ]        N levels up or down; all of them without a number
-    item        = "*" | atom | name | ("roots" | "sinks") "(" expression ")" | "(" expression ")"
+    expression  = expression "or" expression | expression "and" expression
+                | "not" expression | traversal
+    traversal   = [ [N] "+" ] item [ "+" [N] ]     N levels up or down; all without a number
+    item        = "*" | atom | name | ("roots" | "sinks") "(" expression ")"
+                | "(" expression ")"
     atom        = ("key" | "group" | "tag" | "kind" | "owner" | "is") ":" value
 
-``not`` binds most, then ``and``, then ``or``. A bare name is a whole key. Values may hold ``*`` for any text, and stand in
-double quotes when they hold other characters than letters, digits and ``_ - . /``. ``*name`` and ``name*`` are ``+name`` and
-``name+``.
+``not`` binds most, then ``and``, then ``or``. A bare name is a whole key. Values may hold ``*`` for
+any text, and stand in double quotes when they hold other characters than letters, digits and
+``_ - . /``. ``*name`` and ``name*`` are ``+name`` and ``name+``.
 """
 
 from __future__ import annotations

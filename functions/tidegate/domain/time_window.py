@@ -15,9 +15,7 @@ from tidegate.domain.calendar import Calendar, ScheduleType
 from tidegate.domain.partitions import PartitionsDefinition, TimeWindow
 from tidegate.errors import DefinitionError, InvocationError, UnknownPartitionError
 
-DAY_FORMAT = "%Y-%m-%d"
-HOUR_FORMAT = "%Y-%m-%d-%H:%M"
-
+_YEARS = range(1000, 9001)
 _OFFSET = re.compile(r"[+-]\d{4}")
 _CRON = re.compile(r"(\d{1,2}) (\*|\d{1,2}) (\*|\d{1,2}) \* (\*|[0-7])")
 _LOWEST_DAY = {ScheduleType.MONTHLY: 1}
@@ -25,11 +23,14 @@ _HIGHEST_DAY = {ScheduleType.MONTHLY: 31, ScheduleType.WEEKLY: 6}
 
 
 class TimeWindowPartitionsDefinition(PartitionsDefinition):
-    """Windows from each point of a calendar to the next. The key of a window is its start, written with ``fmt``.
+    """Windows from each point of a calendar to the next. The key of a window is its start, written
+    with ``fmt``.
 
     Args:
-        start: The first window starts at the first point at or after it. Text is read with ``fmt``, or as an ISO date.
-        schedule_type: Or ``cron_schedule``, of a form that says the same (``M * * * *`` ... ``M H D * *``).
+        start: The first window starts at the first point at or after it. Text is read with ``fmt``,
+            or as an ISO date.
+        schedule_type: Or ``cron_schedule``, of a form that says the same (``M * * * *`` ... ``M H D
+            * *``).
         end: No window ends after it.
         timezone: An IANA name. Naive times are of this zone.
         end_offset: How many windows more, or fewer, than those that have ended.
@@ -194,6 +195,8 @@ class TimeWindowPartitionsDefinition(PartitionsDefinition):
 
     def _point(self, key: str) -> datetime | None:
         """The start of the window with this key, if it is one's."""
+        if not isinstance(key, str):
+            return None
         for text in (key, key[:-5] if _OFFSET.fullmatch(key[-5:]) else None):
             try:
                 wall = None if text is None else datetime.strptime(text, self.fmt)
@@ -233,6 +236,8 @@ class TimeWindowPartitionsDefinition(PartitionsDefinition):
             value = self._read(name, value)
         if not isinstance(value, datetime):
             self._refuse(f"{name}={value!r}", "Give a datetime, or text in the form of fmt.")
+        if value.year not in _YEARS:
+            self._refuse(f"{name}={value}", f"Use a year from {_YEARS[0]} to {_YEARS[-1]}.")
         return self._instant(value)
 
     def _read(self, name: str, text: str) -> datetime:
@@ -293,105 +298,3 @@ class TimeWindowPartitionsDefinition(PartitionsDefinition):
 
     def _refuse(self, what: str, mend: str) -> NoReturn:
         raise DefinitionError(f"{self._name} has {what}.", mend=mend)
-
-
-class HourlyPartitionsDefinition(TimeWindowPartitionsDefinition):
-    """Hours, ``2024-01-31-13:00``."""
-
-    def __init__(
-        self,
-        start_date: datetime | str,
-        end_date: datetime | str | None = None,
-        minute_offset: int = 0,
-        timezone: str | None = None,
-        fmt: str | None = None,
-        end_offset: int = 0,
-    ) -> None:
-        super().__init__(
-            start=start_date,
-            end=end_date,
-            fmt=fmt or HOUR_FORMAT,
-            schedule_type=ScheduleType.HOURLY,
-            minute_offset=minute_offset,
-            timezone=timezone,
-            end_offset=end_offset,
-        )
-
-
-class DailyPartitionsDefinition(TimeWindowPartitionsDefinition):
-    """Days, ``2024-01-31``."""
-
-    def __init__(
-        self,
-        start_date: datetime | str,
-        end_date: datetime | str | None = None,
-        minute_offset: int = 0,
-        hour_offset: int = 0,
-        timezone: str | None = None,
-        fmt: str | None = None,
-        end_offset: int = 0,
-    ) -> None:
-        super().__init__(
-            start=start_date,
-            end=end_date,
-            fmt=fmt or DAY_FORMAT,
-            schedule_type=ScheduleType.DAILY,
-            minute_offset=minute_offset,
-            hour_offset=hour_offset,
-            timezone=timezone,
-            end_offset=end_offset,
-        )
-
-
-class WeeklyPartitionsDefinition(TimeWindowPartitionsDefinition):
-    """Weeks from ``day_offset`` on (0 is Sunday), ``2024-01-28``."""
-
-    def __init__(
-        self,
-        start_date: datetime | str,
-        end_date: datetime | str | None = None,
-        minute_offset: int = 0,
-        hour_offset: int = 0,
-        day_offset: int = 0,
-        timezone: str | None = None,
-        fmt: str | None = None,
-        end_offset: int = 0,
-    ) -> None:
-        super().__init__(
-            start=start_date,
-            end=end_date,
-            fmt=fmt or DAY_FORMAT,
-            schedule_type=ScheduleType.WEEKLY,
-            minute_offset=minute_offset,
-            hour_offset=hour_offset,
-            day_offset=day_offset,
-            timezone=timezone,
-            end_offset=end_offset,
-        )
-
-
-class MonthlyPartitionsDefinition(TimeWindowPartitionsDefinition):
-    """Months from ``day_offset`` on (1 is the first), ``2024-01-01``."""
-
-    def __init__(
-        self,
-        start_date: datetime | str,
-        end_date: datetime | str | None = None,
-        minute_offset: int = 0,
-        hour_offset: int = 0,
-        day_offset: int = 1,
-        timezone: str | None = None,
-        fmt: str | None = None,
-        end_offset: int = 0,
-    ) -> None:
-        super().__init__(
-            start=start_date,
-            end=end_date,
-            fmt=fmt or DAY_FORMAT,
-            schedule_type=ScheduleType.MONTHLY,
-            minute_offset=minute_offset,
-            hour_offset=hour_offset,
-            day_offset=day_offset,
-            timezone=timezone,
-            end_offset=end_offset,
-        )

@@ -33,7 +33,8 @@ def compile_manifest(defs: Definitions, *, location: str, code_version: str) -> 
         code_version: What the code is known by: a commit, a release.
 
     Raises:
-        DefinitionError: something declared cannot be written down (metadata, a config class); the message says where.
+        DefinitionError: something declared cannot be written down (metadata, a config class); the
+            message says where.
     """
     schemas: dict[int, tuple[Any, dict[str, Any] | None]] = {}
     steps = {step.key: _step(step, schemas) for step in defs.asset_steps}
@@ -97,7 +98,7 @@ def _schema(
             raise DefinitionError(
                 f"The config of step {step.key!r}{at(step.source)} has no JSON schema: "
                 f"{_first_line(error)}.",
-                mend="Let its fields be text, numbers, booleans, lists, dictionaries or other Config classes.",
+                mend="Use text, numbers, booleans, lists, dictionaries or Config classes.",
             ) from error
     return known[1]
 
@@ -139,7 +140,8 @@ def _job(job: JobDefinition, schemas: dict[int, tuple[Any, dict[str, Any] | None
 
 
 def _resources(defs: Definitions) -> dict[str, dict[str, Any] | None]:
-    """Schemas of all resources: those of the definitions, and of single jobs where no other has the name."""
+    """Schemas of all resources: those of the definitions, and of single jobs where no other has the
+    name."""
     found: dict[str, Any] = dict(defs.resources)
     for job in defs.jobs.values():
         for key, value in job.resources.items():

@@ -1,8 +1,9 @@
-"""The manifest: a JSON document, made from ``Definitions`` by ``compiler.py``, all the control plane knows of user code.
+"""The manifest: a JSON document, made from ``Definitions`` by ``compiler.py``, all the control
+plane knows of user code.
 
-It is content-addressed: ``Manifest.hash`` is the SHA-256 of its JSON, runs record that hash, and a manifest
-once published under it never changes. The document is used as it is parsed (typed dictionaries, no copies), because
-every cold start pays for reading it.
+It is content-addressed: ``Manifest.hash`` is the SHA-256 of its JSON, runs record that hash, and a
+manifest once published under it never changes. The document is used as it is parsed (typed
+dictionaries, no copies), because every cold start pays for reading it.
 """
 
 from __future__ import annotations
@@ -104,7 +105,8 @@ class Manifest:
     def __init__(self, document: ManifestDoc) -> None:
         if document.get("version") != MANIFEST_VERSION:
             raise DeploymentError(
-                f"The manifest has version {document.get('version')!r}; this release reads {MANIFEST_VERSION}.",
+                f"The manifest has version {document.get('version')!r}; "
+                f"this release reads {MANIFEST_VERSION}.",
                 mend="Run `tidegate compile` with this release.",
             )
         self.document = document
@@ -116,7 +118,8 @@ class Manifest:
 
     @cached_property
     def text(self) -> str:
-        """JSON without white space. Keys stay as the compiler ordered them: of ``steps``, the order is meant."""
+        """JSON without white space. Keys stay as the compiler ordered them: of ``steps``, the order
+        is meant."""
         return json.dumps(self.document, separators=(",", ":"), ensure_ascii=False)
 
     @cached_property
@@ -142,7 +145,8 @@ class Manifest:
             ) from None
 
     def steps_of(self, job: str, assets: tuple[str, ...] | None) -> list[StepDoc]:
-        """The steps a run of ``job`` executes, upstream before downstream, with sources outside the run left out."""
+        """The steps a run of ``job`` executes, upstream before downstream, with sources outside the
+        run left out."""
         document = self.job(job)
         if document["steps"] is not None:
             if assets is not None:
@@ -173,7 +177,8 @@ class Manifest:
         """The plan of a run of ``job``, of the selected assets.
 
         Raises:
-            UnknownJobError, UnknownAssetError, InvocationError: the job or selection does not exist as asked.
+            UnknownJobError, UnknownAssetError, InvocationError: the job or selection does not exist
+            as asked.
         """
         found = self._plans.get((job, assets))
         if found is None:

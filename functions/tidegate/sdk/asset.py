@@ -105,7 +105,8 @@ def asset(
         ins: What to say of an argument: another key, another IO manager.
         deps: Assets that must be there first, and are not loaded.
         op_tags: Tags of the step; ``tidegate/priority`` orders it among those that wait for a slot.
-        output_required: False if the function may yield nothing; what is downstream is then skipped.
+        output_required: False if the function may yield nothing; what is downstream is then
+            skipped.
         pool: The pool the step takes a slot of, or a mapping from pools to slots.
         slots: Slots of the pool that the step takes.
         compute: ``"lambda"``, or ``Ecs(...)`` for a container of its own.

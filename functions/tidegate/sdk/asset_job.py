@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from tidegate.errors import DefinitionError
 from tidegate.sdk.declaration import at, caller_source, check_name, known_arguments
 from tidegate.sdk.job import check_partitions, check_retry
 from tidegate.sdk.retry import RetryPolicy
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class UnresolvedAssetJobDefinition:
-    """What ``define_asset_job`` answers: a job that gets its steps when it is put into ``Definitions``."""
+    """What ``define_asset_job`` answers: a job that gets its steps when it is put into
+    ``Definitions``."""
 
     name: str
     selection: Any
@@ -52,16 +54,22 @@ def define_asset_job(
     """A job that materializes the selected assets; all of them when there is no selection.
 
     Args:
-        selection: An AssetSelection, a string such as ``"group:weather"``, or a list of assets, keys and strings.
+        selection: An AssetSelection, a string such as ``"group:weather"``, or a list of assets,
+            keys and strings.
         tags: Tags of its runs; with ``run_tags`` given, only those are.
 
     Raises:
-        DefinitionError: an argument makes no sense. The selection is checked when ``Definitions`` is built.
+        DefinitionError: an argument makes no sense. The selection is checked when ``Definitions``
+            is built.
     """
     source = caller_source()
     check_name("An asset job", name, source)
     where = f"Asset job {name!r}{at(source)}"
-    chosen = AssetSelection.all() if selection is None else AssetSelection.from_coercible(selection)
+    try:
+        wanted = AssetSelection.all() if selection is None else selection
+        chosen = AssetSelection.from_coercible(wanted)
+    except DefinitionError as error:
+        raise DefinitionError(f"{where}: {error.message}", mend=error.mend) from None
     return UnresolvedAssetJobDefinition(
         name=name,
         selection=chosen,

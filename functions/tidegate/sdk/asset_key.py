@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tidegate.errors import DefinitionError
+from tidegate.sdk.declaration import at, caller_source
 
 if TYPE_CHECKING:
     from tidegate.sdk.asset_spec import AssetDep, AssetSpec, SourceAsset
@@ -25,7 +26,8 @@ _NOT_IDENTIFIER = re.compile(r"[^A-Za-z0-9_]")
 class AssetKey:
     """``AssetKey("daily")``, ``AssetKey(["weather", "daily"])`` and ``AssetKey("weather/daily")``.
 
-    A part may hold any visible characters but ``/``, which separates parts wherever a key is written as one string.
+    A part may hold any visible characters but ``/``, which separates parts wherever a key is
+    written as one string.
 
     Raises:
         DefinitionError: no part, an empty part, or a part with ``/`` or white space at its ends.
@@ -38,16 +40,18 @@ class AssetKey:
         for part in parts:
             if not isinstance(part, str) or not part or "/" in part or part != part.strip():
                 raise DefinitionError(
-                    f"Asset key {_shown(parts)} has the part {part!r}.",
+                    f"Asset key {_shown(parts)}{at(caller_source())} has the part {part!r}.",
                     mend="Each part is text without `/` and without spaces around it.",
                 )
             if not part.isprintable():
                 raise DefinitionError(
-                    f"Asset key {_shown(parts)} has control characters in {part!r}.",
+                    f"Asset key {_shown(parts)}{at(caller_source())} has control characters.",
                     mend="Use printable characters.",
                 )
         if not parts:
-            raise DefinitionError("An asset key has no parts.", mend="Give at least one.")
+            raise DefinitionError(
+                f"An asset key{at(caller_source())} has no parts.", mend="Give at least one."
+            )
         object.__setattr__(self, "path", parts)
 
     @property
@@ -60,11 +64,13 @@ class AssetKey:
         return self.path[-1]
 
     def to_user_string(self) -> str:
-        """The parts joined with ``/``: how the key is written in selections, the manifest and the command line."""
+        """The parts joined with ``/``: how the key is written in selections, the manifest and the
+        command line."""
         return "/".join(self.path)
 
     def to_python_identifier(self, suffix: str | None = None) -> str:
-        """The parts joined with ``__``, other characters replaced by ``_``: the step key of the asset."""
+        """The parts joined with ``__``, other characters replaced by ``_``: the step key of the
+        asset."""
         parts = [*self.path, suffix] if suffix else self.path
         return _NOT_IDENTIFIER.sub("_", "__".join(parts))
 
@@ -96,7 +102,7 @@ class AssetKey:
         if isinstance(value, (str, list, tuple)):
             return AssetKey(value)
         raise DefinitionError(
-            f"{value!r} is not an asset key.",
+            f"{value!r} is not an asset key{at(caller_source())}.",
             mend="Give an AssetKey, a string or a list of strings.",
         )
 
@@ -107,13 +113,15 @@ def prefix_parts(prefix: str | Sequence[str] | None) -> tuple[str, ...]:
         return ()
     if not isinstance(prefix, (str, list, tuple)):
         raise DefinitionError(
-            f"{prefix!r} is not a key prefix.", mend="Give a string or a list of strings."
+            f"{prefix!r} is not a key prefix{at(caller_source())}.",
+            mend="Give a string or a list of strings.",
         )
     return AssetKey(prefix).path
 
 
 def keys_of(value: Any) -> tuple[AssetKey, ...]:
-    """Keys meant by something that names assets: a key, a string, a spec, or a definition (all it makes).
+    """Keys meant by something that names assets: a key, a string, a spec, or a definition (all it
+    makes).
 
     Raises:
         DefinitionError: it names no assets.

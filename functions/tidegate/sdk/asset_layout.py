@@ -1,4 +1,5 @@
-"""All assets of ``Definitions`` put together: unique keys, upstream assets found, no cycles, steps in order."""
+"""All assets of ``Definitions`` put together: unique keys, upstream assets found, no cycles, steps
+in order."""
 
 from __future__ import annotations
 
@@ -68,7 +69,8 @@ def lay_out(assets: Iterable[Any]) -> AssetLayout:
 def _by_key(
     made: Iterable[AssetsDefinition], external: Iterable[AssetSpec | SourceAsset]
 ) -> dict[AssetKey, Upstream]:
-    """What those downstream see of each asset; refuses two of one key, and two steps of one name."""
+    """What those downstream see of each asset; refuses two of one key, and two steps of one
+    name."""
     found: dict[AssetKey, Upstream] = {}
     sources: dict[AssetKey, str] = {}
     names: dict[str, AssetsDefinition] = {}
@@ -147,7 +149,8 @@ class _Finder:
         return replace(one, specs=specs, inputs=inputs)
 
     def _find(self, one: AssetsDefinition, given: AssetInput) -> AssetKey:
-        """An asset of the same prefix or, if there is just one, of the same group, by its last part."""
+        """An asset of the same prefix or, if there is just one, of the same group, by its last
+        part."""
         own = one.keys
         if given.key in self.known:
             return given.key
@@ -173,8 +176,8 @@ def refuse_unknown(
     )
     raise DefinitionError(
         f"{label} has the upstream asset {str(key)!r} ({how}), which is not defined.",
-        mend=f"{guess}{hint}Add it to the assets of Definitions; declare it with AssetSpec({str(key)!r}) "
-        "when it is made elsewhere.",
+        mend=f"{guess}{hint}Add it to the assets of Definitions; declare it with "
+        f"AssetSpec({str(key)!r}) when it is made elsewhere.",
     )
 
 

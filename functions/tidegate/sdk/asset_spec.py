@@ -66,8 +66,8 @@ class AssetIn:
 @known_arguments
 @dataclass(frozen=True, slots=True, eq=False)
 class AssetSpec:
-    """A description of an asset. On its own, in ``Definitions``, it is an external asset: others may depend on it, and
-    it is never materialized here.
+    """A description of an asset. On its own, in ``Definitions``, it is an external asset: others
+    may depend on it, and it is never materialized here.
 
     Raises:
         DefinitionError: an argument makes no sense.
@@ -243,7 +243,7 @@ def _tags_and_kinds(where: str, tags: Any, kinds: Any) -> tuple[dict[str, str], 
         if not isinstance(key, str) or not _TAG_KEY.fullmatch(key):
             raise DefinitionError(
                 f"{where} has the tag {key!r}.",
-                mend="A tag is up to 63 letters, digits, `_`, `-`, `.`, after an optional `namespace/`.",
+                mend="Use up to 63 letters, digits, `_`, `-`, `.`, after an optional `namespace/`.",
             )
         if not isinstance(value, str) or not _TAG_VALUE.fullmatch(value):
             raise DefinitionError(

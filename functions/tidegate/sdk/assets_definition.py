@@ -34,8 +34,8 @@ class AssetInput:
         """Why the argument may have been meant as something else than an asset."""
         if isinstance(self.annotation, Unresolved):
             return (
-                f"Its annotation {str(self.annotation)!r} is not defined there: if it is a resource or config, "
-                "import it at run time. "
+                f"Its annotation {str(self.annotation)!r} is not defined there: if it is a "
+                "resource or config, import it at run time. "
             )
         return ""
 

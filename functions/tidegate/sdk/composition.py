@@ -1,4 +1,5 @@
-"""What happens while the body of a graph or job runs: calls of ops become nodes, and their values handles."""
+"""What happens while the body of a graph or job runs: calls of ops become nodes, and their values
+handles."""
 
 from __future__ import annotations
 
@@ -37,7 +38,8 @@ class GraphInput:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class InvokedOutput:
-    """Stands for an output of a node while the body of a graph runs: it can be passed to other ops, and nothing else."""
+    """Stands for an output of a node while the body of a graph runs: it can be passed to other ops,
+    and nothing else."""
 
     node: str
     output: str
@@ -158,7 +160,8 @@ class GraphBuilder:
         if isinstance(key, AssetKey):
             return key
         raise DefinitionError(
-            f"Input {name!r} of {label} got {value!r}; the body of a graph runs before there are values.",
+            f"Input {name!r} of {label} got {value!r}; the body of a graph runs before there are "
+            "values.",
             mend="Pass the output of an op; give constants by config or In(default_value=...).",
         )
 
@@ -196,7 +199,8 @@ class PendingInvocation:
         return replace(self, given_name=check_name("An alias", name, caller_source()))
 
     def tag(self, tags: Mapping[str, Any]) -> PendingInvocation:
-        """Add tags to the op's own; ``tidegate/priority`` and ``tidegate/concurrency_key`` work as in ``tags=``."""
+        """Add tags to the op's own; ``tidegate/priority`` and ``tidegate/concurrency_key`` work as
+        in ``tags=``."""
         where = f"{self.definition.name!r}{at(caller_source())}"
         return replace(self, tags={**self.tags, **read_tags(where, tags)})
 
@@ -213,8 +217,8 @@ class PendingInvocation:
         builder = current_builder()
         if builder is None:
             raise DefinitionError(
-                f"{self.definition.name!r} with an alias, tags or retries is called outside of a graph"
-                f"{at(caller_source())}.",
+                f"{self.definition.name!r}, with an alias, tags or retries, is called outside of a "
+                f"graph{at(caller_source())}.",
                 mend="Call it in the body of a @graph or @job.",
             )
         return builder.add(self, args, kwargs)
@@ -244,6 +248,7 @@ def _by_name(
 
 def _not_a_value(what: str) -> NoReturn:
     raise DefinitionError(
-        f"The {what} is used as a value{at(caller_source())}; the body of a graph runs before there are values.",
+        f"The {what} is used as a value{at(caller_source())}; the body of a graph runs before "
+        "there are values.",
         mend="Pass it to an op, and work on the value there.",
     )

@@ -27,7 +27,8 @@ _MEMORY_OF_CPU: dict[int, tuple[int, ...]] = {
 @known_arguments
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ecs:
-    """A Fargate task. ``cpu`` in units of 1/1024 vCPU, ``memory`` in MiB; ``spot`` costs less and may be taken away.
+    """A Fargate task. ``cpu`` in units of 1/1024 vCPU, ``memory`` in MiB; ``spot`` costs less and
+    may be taken away.
 
     Raises:
         DefinitionError: Fargate has no task of this size.

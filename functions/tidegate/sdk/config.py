@@ -72,7 +72,12 @@ class Config(BaseModel):
 
 
 class _QuietSchema(GenerateJsonSchema):
-    ignored_warning_kinds = {"non-serializable-default", "skipped-choice"}  # noqa: RUF012 - as in the base
+    """Does not warn of what is left out."""
+
+    ignored_warning_kinds = {  # noqa: RUF012 - as in the base
+        "non-serializable-default",
+        "skipped-choice",
+    }
 
 
 class PermissiveConfig(Config):

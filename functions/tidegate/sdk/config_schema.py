@@ -1,7 +1,9 @@
-"""Config of ops and resources: what ``config_schema=`` may say, its JSON schema, and reading config of a run by it.
+"""Config of ops and resources: what ``config_schema=`` may say, its JSON schema, and reading config
+of a run by it.
 
-A schema is a subclass of Config, or plain Python: ``str``, ``{"rows": int, "mode": str | None}``, ``[int]``,
-``dict[str, float]``. Keys of a dictionary are required, unless None is allowed. A Config class reads its config itself.
+A schema is a subclass of Config, or plain Python: ``str``, ``{"rows": int, "mode": str | None}``,
+``[int]``, ``dict[str, float]``. Keys of a dictionary are required, unless None is allowed. A Config
+class reads its config itself.
 """
 
 from __future__ import annotations
@@ -64,9 +66,7 @@ def json_schema(schema: Any) -> dict[str, Any] | None:
     """The JSON schema of run config for it; None for None: no config."""
     if schema is None:
         return None
-    found: dict[str, Any] = (
-        schema.model_json_schema() if is_config(schema) else _json_schema(schema)
-    )
+    found: dict[str, Any] = schema.json_schema() if is_config(schema) else _json_schema(schema)
     return dict(relaxed(found))
 
 
@@ -82,7 +82,8 @@ def resolve_config(schema: Any, value: Any, where: str) -> Any:
 
 
 def relaxed(schema: Any) -> Any:
-    """A JSON schema that refuses nothing a run would take: without formats, and with ``{"env": NAME}`` for scalars."""
+    """A JSON schema that refuses nothing a run would take: without formats, and with ``{"env":
+    NAME}`` for scalars."""
     if isinstance(schema, list):
         return [relaxed(one) for one in schema]
     if not isinstance(schema, dict):

@@ -1,4 +1,5 @@
-"""What every declaration needs: where it stands, valid names, and refusal of arguments that do not exist."""
+"""What every declaration needs: where it stands, valid names, and refusal of arguments that do not
+exist."""
 
 from __future__ import annotations
 
@@ -30,7 +31,7 @@ _NOT_HERE = {
     "executor_def": "Every step runs on its own; `compute=` of an op or asset says where.",
     "freshness_policy": "Freshness policies are not offered yet.",
     "hooks": "Hooks are not offered yet.",
-    "io_manager_def": "Put the manager in Definitions(resources=...) and name it with `io_manager_key=`.",
+    "io_manager_def": "Put it in Definitions(resources=...), and name it with `io_manager_key=`.",
     "loggers": "Log with context.log; lines are kept with the run.",
     "resource_defs": "Put resources in Definitions(resources=...).",
     "schedules": "Schedules are not offered yet.",
@@ -97,7 +98,8 @@ def check_name(kind: str, name: Any, source: str, *, may_be_keyword: bool = Fals
 
 
 def known_arguments(target: F) -> F:
-    """Make a function or class answer unknown or misplaced arguments with a ``DefinitionError`` that says what exists."""
+    """Make a function or class answer unknown or misplaced arguments with a ``DefinitionError``
+    that says what exists."""
     called: Any = vars(target)["__init__"] if isinstance(target, type) else target
     signature = inspect.signature(called)
     names = [

@@ -28,12 +28,13 @@ ASSET_JOB = "__ASSET_JOB"
 
 @known_arguments
 class Definitions:
-    """Assets, jobs and resources that belong together: ``defs = Definitions(assets=[...], jobs=[...])``.
+    """Assets, jobs and resources that belong together: ``defs = Definitions(assets=[...],
+    jobs=[...])``.
 
     Raises:
-        DefinitionError: a cycle, an unknown upstream asset, two things of one name, a missing or wrong resource, a
-            selection that selects nothing, an asset job of different partitions. The message names the object, its file
-            and line, and the mend.
+        DefinitionError: a cycle, an unknown upstream asset, two things of one name, a missing or
+            wrong resource, a selection that selects nothing, an asset job of different partitions.
+            The message names the object, its file and line, and the mend.
     """
 
     def __init__(
@@ -63,7 +64,8 @@ class Definitions:
 
     @property
     def origin(self) -> tuple[str, str | None]:
-        """(path of the file, name of the module's attribute) by which another process finds these definitions.
+        """(path of the file, name of the module's attribute) by which another process finds these
+        definitions.
 
         The name is None when no module that was being imported when they were built has kept them.
         """
@@ -75,7 +77,8 @@ class Definitions:
 
     @property
     def assets(self) -> tuple[AssetsDefinition, ...]:
-        """What is made here, upstream before downstream, with the keys of upstream assets as they were found."""
+        """What is made here, upstream before downstream, with the keys of upstream assets as they
+        were found."""
         return self._layout.made
 
     @property
@@ -89,7 +92,8 @@ class Definitions:
 
     @cached_property
     def specs(self) -> dict[str, AssetSpec]:
-        """Key -> spec, of external assets and then of those made here, upstream before downstream."""
+        """Key -> spec, of external assets and then of those made here, upstream before
+        downstream."""
         specs = [*self.external_assets, *(spec for one in self.assets for spec in one.specs)]
         return {str(spec.key): spec for spec in specs}
 
@@ -113,7 +117,8 @@ class Definitions:
         return self.asset_graph
 
     def resolve_job_def(self, name: str) -> JobDefinition:
-        """The job of this name, with the resources of these definitions; ``__ASSET_JOB`` materializes any asset.
+        """The job of this name, with the resources of these definitions; ``__ASSET_JOB``
+        materializes any asset.
 
         Raises:
             UnknownJobError: there is no such job.
@@ -166,7 +171,7 @@ class Definitions:
         for one in self._declared[1]:
             if isinstance(one, UnresolvedAssetJobDefinition):
                 resolved = self._asset_job(one)
-            elif isinstance(one, JobDefinition):
+            elif isinstance(one, JobDefinition) and one.asset_keys is None:
                 one.check_fed(DefinitionError)
                 resolved = self._op_job(one)
             else:
@@ -176,12 +181,13 @@ class Definitions:
                 )
             if one.name == ASSET_JOB:
                 raise DefinitionError(
-                    f"Job {one.name!r}{at(one.source)} has the name of the implicit job of all assets.",
+                    f"Job {one.name!r}{at(one.source)} has the name of the implicit job.",
                     mend="Rename it.",
                 )
             if one.name in jobs:
                 raise DefinitionError(
-                    f"Job {one.name!r}{at(one.source)} has the name of another{at(jobs[one.name].source)}.",
+                    f"Job {one.name!r}{at(one.source)} has the name of another"
+                    f"{at(jobs[one.name].source)}.",
                     mend="Rename one of them.",
                 )
             jobs[one.name] = resolved
@@ -194,6 +200,10 @@ class Definitions:
 
     def _op_job(self, job: JobDefinition) -> JobDefinition:
         known = self._layout.upstream
+        if not job.steps:
+            raise DefinitionError(
+                f"Job {job.name!r}{at(job.source)} calls no op.", mend="Call one in its body."
+            )
         for step in job.steps:
             for one in step.inputs:
                 if one.asset_key is not None and one.asset_key not in known:

@@ -1,4 +1,5 @@
-"""Graphs and jobs of ops: their bodies are run once, with handles instead of values, to see who calls whom."""
+"""Graphs and jobs of ops: their bodies are run once, with handles instead of values, to see who
+calls whom."""
 
 from __future__ import annotations
 
@@ -46,7 +47,8 @@ class GraphOut:
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class GraphDefinition:
-    """Ops, and graphs, that feed each other. Called in the body of another graph it becomes a node of that one."""
+    """Ops, and graphs, that feed each other. Called in the body of another graph it becomes a node
+    of that one."""
 
     name: str
     input_names: tuple[str, ...]
@@ -74,7 +76,7 @@ class GraphDefinition:
         if builder is None:
             raise DefinitionError(
                 f"Graph {self.name!r} is called outside of a graph.",
-                mend="Run it with .execute_in_process(), or call it in the body of a @graph or @job.",
+                mend="Run it with .execute_in_process(), or call it in a @graph or @job.",
             )
         return builder.add(PendingInvocation(definition=self), args, kwargs)
 
@@ -87,7 +89,8 @@ class GraphDefinition:
         return PendingInvocation(definition=self).tag(tags)
 
     def to_job(self, **arguments: Unpack[JobArguments]) -> JobDefinition:
-        """A job that runs the graph; arguments as of ``@job``, ``name`` by default that of the graph."""
+        """A job that runs the graph; arguments as of ``@job``, ``name`` by default that of the
+        graph."""
         from tidegate.sdk.job import job_of_graph
 
         return job_of_graph(self, **arguments)
@@ -95,7 +98,8 @@ class GraphDefinition:
     def execute_in_process(
         self, *, input_values: Mapping[str, Any] | None = None, **how: Any
     ) -> Any:
-        """Run the graph in this process, with no deployment. Arguments as of ``JobDefinition.execute_in_process``."""
+        """Run the graph in this process, with no deployment. Arguments as of
+        ``JobDefinition.execute_in_process``."""
         return self.to_job().execute_in_process(input_values=input_values, **how)
 
 
@@ -141,7 +145,8 @@ def graph(
     out: GraphOut | Mapping[str, GraphOut] | None = None,
     tags: Mapping[str, Any] | None = None,
 ) -> Any:
-    """Make a function that calls ops a graph. Its parameters are the inputs; it returns the output, or several by name.
+    """Make a function that calls ops a graph. Its parameters are the inputs; it returns the output,
+    or several by name.
 
     Raises:
         DefinitionError: the body works on values, or returns something that no op made.

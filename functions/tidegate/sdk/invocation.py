@@ -25,8 +25,9 @@ def call_directly(
 ) -> Any:
     """Call the function with inputs by place or name, and resources and config by name.
 
-    What is not given comes from the context (``resources``, ``op_config``), when one is given, else from ``defaults``
-    of the inputs. The context learns what is made here (``outputs``) and its partitions. The answer is whatever the function returns: a generator is not run.
+    What is not given comes from the context (``resources``, ``op_config``), when one is given, else
+    from ``defaults`` of the inputs. The context learns what is made here (``outputs``) and its
+    partitions. The answer is whatever the function returns: a generator is not run.
 
     Raises:
         InvocationError: a value is missing, or there is one too many.

@@ -1,4 +1,5 @@
-"""Jobs: what can be launched by name. A job of ops has steps of its own; a job of assets materializes a selection."""
+"""Jobs: what can be launched by name. A job of ops has steps of its own; a job of assets
+materializes a selection."""
 
 from __future__ import annotations
 
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class JobDefinition:
-    """A job whose steps are known. ``tags`` and ``run_config`` are those of runs that are submitted without."""
+    """A job whose steps are known. ``tags`` and ``run_config`` are those of runs that are submitted
+    without."""
 
     name: str
     steps: tuple[StepDefinition, ...]
@@ -39,7 +41,8 @@ class JobDefinition:
     retry_policy: RetryPolicy | None = None
     """For steps without one of their own."""
     resources: Mapping[str, Any] = field(default_factory=dict)
-    """Resource key -> object: its own (``resource_defs``), and those of the Definitions it was taken from."""
+    """Resource key -> object: its own (``resource_defs``), and those of the Definitions it was
+    taken from."""
     graph: GraphDefinition | None = None
     input_values: Mapping[str, Any] = field(default_factory=dict)
     unfed: tuple[tuple[str, str], ...] = ()
@@ -59,18 +62,21 @@ class JobDefinition:
 
     @property
     def max_concurrent(self) -> int | None:
-        """How many steps of one run go at once, from ``execution.config`` of the job's config; None is no limit."""
+        """How many steps of one run go at once, from ``execution.config`` of the job's config; None
+        is no limit."""
         return max_concurrent_of(self.run_config) or None
 
     def step_definitions(self, assets: tuple[str, ...] | None = None) -> list[StepDefinition]:
-        """The steps that a run of these assets (None: all of the job) executes, upstream before downstream.
+        """The steps that a run of these assets (None: all of the job) executes, upstream before
+        downstream.
 
-        They are those of ``Manifest.steps_of``, in the same order; a source outside of the run is left out, and its
-        input keeps the asset it loads.
+        They are those of ``Manifest.steps_of``, in the same order; a source outside of the run is
+        left out, and its input keeps the asset it loads.
 
         Raises:
             UnknownAssetError: an asset is not one of the job's.
-            InvocationError: a job of ops is asked for assets; part of what is made at once; an input without a value.
+            InvocationError: a job of ops is asked for assets; part of what is made at once; an
+                input without a value.
         """
         if self.asset_keys is None:
             if assets is not None:
@@ -92,7 +98,8 @@ class JobDefinition:
         """Raise when an input of a step has no source, no default and no value."""
         for step, name in self.unfed:
             raise kind(
-                f"Input {name!r} of step {step!r} in job {self.name!r}{at(self.source)} has no value.",
+                f"Input {name!r} of step {step!r} in job {self.name!r}{at(self.source)} "
+                "has no value.",
                 mend="Connect it, give it a default, or give input_values.",
             )
 
@@ -142,7 +149,8 @@ class JobDefinition:
         """Run the job in this process, with no deployment, values kept in memory.
 
         Raises:
-            InvocationError, ConfigError, UnknownAssetError, UnknownPartitionError: it cannot be run so.
+            InvocationError, ConfigError, UnknownAssetError, UnknownPartitionError: it cannot be run
+            so.
             Exception: whatever a step raised, unless ``raise_on_error=False``.
         """
         from tidegate.execution.in_process import execute_in_process

@@ -24,14 +24,17 @@ def load_assets_from_modules(
     group_name: str | None = None,
     key_prefix: str | Sequence[str] | None = None,
 ) -> list[LoadedAsset]:
-    """Assets, specs and source assets that are global in these modules (or in lists there), in the order of the modules.
+    """Assets, specs and source assets that are global in these modules (or in lists there), in the
+    order of the modules.
 
     Args:
         group_name: The group of all of them.
-        key_prefix: Put before the keys of all that are made here, and before those keys where they are upstream.
+        key_prefix: Put before the keys of all that are made here, and before those keys where they
+            are upstream.
 
     Raises:
-        DefinitionError: two of them have one key, or one has a group of its own and ``group_name`` is given.
+        DefinitionError: two of them have one key, or one has a group of its own and ``group_name``
+            is given.
     """
     found: dict[int, LoadedAsset] = {}
     places: dict[AssetKey, tuple[str, LoadedAsset]] = {}

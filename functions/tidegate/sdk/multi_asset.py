@@ -52,7 +52,8 @@ def multi_asset(
     Args:
         outs: One ``AssetOut`` by output name; the function returns or yields values.
         specs: Instead of ``outs``: the assets, when the function stores what it makes by itself.
-        can_subset: The function makes only ``context.selected_asset_keys``, so a run may choose among them.
+        can_subset: The function makes only ``context.selected_asset_keys``, so a run may choose
+            among them.
         internal_asset_deps: For an output, the assets it is made of, when not of all inputs.
 
     Raises:

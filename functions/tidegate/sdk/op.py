@@ -30,7 +30,8 @@ class Nothing:
 @known_arguments
 @dataclass(frozen=True, slots=True)
 class In:
-    """What an op says of one input beyond its annotation. ``In(Nothing)`` waits, and passes no value."""
+    """What an op says of one input beyond its annotation. ``In(Nothing)`` waits, and passes no
+    value."""
 
     dagster_type: Any = ...
     description: str = field(default="", kw_only=True)
@@ -44,7 +45,8 @@ class In:
 @known_arguments
 @dataclass(frozen=True, slots=True)
 class Out:
-    """What an op says of one output. ``is_required=False``: it may be left out, and steps that need it are skipped."""
+    """What an op says of one output. ``is_required=False``: it may be left out, and steps that need
+    it are skipped."""
 
     dagster_type: Any = ...
     description: str = field(default="", kw_only=True)
@@ -69,7 +71,8 @@ class OpInput:
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class OpDefinition:
-    """An op. Called in the body of a graph it becomes a step; called elsewhere it is the function itself."""
+    """An op. Called in the body of a graph it becomes a step; called elsewhere it is the function
+    itself."""
 
     name: str
     signature: Signature
@@ -291,7 +294,8 @@ def _output(name: str, said: Out, annotation: Any) -> StepOutput:
 
 
 def value_annotation(returns: Any) -> Any:
-    """What a return annotation says of the value: the T of ``Output[T]``; Any for what is yielded or wraps values."""
+    """What a return annotation says of the value: the T of ``Output[T]``; Any for what is yielded
+    or wraps values."""
     origin = typing.get_origin(returns)
     if getattr(origin, "__name__", "") == "Output":
         return typing.get_args(returns)[0]

@@ -1,4 +1,5 @@
-"""Partitions, as users declare them: the definitions of ``domain``, with refusals that name file and line."""
+"""Partitions, as users declare them: the definitions of ``domain``, with refusals that name file
+and line."""
 
 from __future__ import annotations
 
@@ -12,13 +13,13 @@ from tidegate.domain.partitions import (
     StaticPartitionsDefinition,
     TimeWindow,
 )
-from tidegate.domain.time_window import (
+from tidegate.domain.regular_partitions import (
     DailyPartitionsDefinition,
     HourlyPartitionsDefinition,
     MonthlyPartitionsDefinition,
-    TimeWindowPartitionsDefinition,
     WeeklyPartitionsDefinition,
 )
+from tidegate.domain.time_window import TimeWindowPartitionsDefinition
 from tidegate.errors import DefinitionError
 from tidegate.sdk.declaration import at, caller_source, known_arguments
 

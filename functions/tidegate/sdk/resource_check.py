@@ -100,13 +100,15 @@ def _check_manager(label: str, key: str, resources: Mapping[str, Any]) -> None:
     plain = not _is_wrapped(value) and not hasattr(value, "create_io_manager")
     if plain and not (hasattr(value, "handle_output") or hasattr(value, "load_input")):
         raise DefinitionError(
-            f"{label} stores or loads with the resource {key!r}, which is no IO manager but {value!r}.",
+            f"{label} stores or loads with the resource {key!r}, which is no IO manager but "
+            f"{value!r}.",
             mend="Give an IOManager.",
         )
 
 
 def _check_class(label: str, key: str, annotation: Any, value: Any) -> None:
-    """An instance of the class asked for; what is wrapped, or made in the run, is known only there."""
+    """An instance of the class asked for; what is wrapped, or made in the run, is known only
+    there."""
     wanted = annotation
     if typing.get_origin(annotation) is typing.Annotated:
         wanted = typing.get_args(annotation)[0]
@@ -122,7 +124,7 @@ def _check_class(label: str, key: str, annotation: Any, value: Any) -> None:
         raise DefinitionError(
             f"{label} wants the resource {key!r} to be {wanted.__name__}, and it is "
             f"{type(value).__name__}.",
-            mend=f"Give {wanted.__name__}(...) in Definitions(resources=...), or change the annotation.",
+            mend=f"Give {wanted.__name__}(...), or change the annotation.",
         )
 
 

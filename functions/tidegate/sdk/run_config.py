@@ -1,13 +1,16 @@
-"""Run config, in the shape that runs carry: ``{"ops": {key: {"config": ...}}, "resources": {...}}``."""
+"""Run config, in the shape that runs carry: ``{"ops": {key: {"config": ...}}, "resources":
+{...}}``."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from tidegate.errors import DefinitionError
 from tidegate.sdk.declaration import at, caller_source, known_arguments
+from tidegate.sdk.env_var import env_forms
 
 SECTIONS = ("ops", "resources", "execution", "loggers", "inputs")
 
@@ -15,7 +18,8 @@ SECTIONS = ("ops", "resources", "execution", "loggers", "inputs")
 @known_arguments
 @dataclass(frozen=True, slots=True)
 class RunConfig:
-    """Config of one run. Values of ``ops`` and ``resources`` are Config objects, or ``{"config": {...}}``."""
+    """Config of one run. Values of ``ops`` and ``resources`` are Config objects, or ``{"config":
+    {...}}``."""
 
     ops: Mapping[str, Any] = field(default_factory=dict)
     resources: Mapping[str, Any] = field(default_factory=dict)
@@ -42,7 +46,7 @@ def run_config_document(config: Any, where: str) -> dict[str, Any] | None:
     if config is None:
         return None
     if isinstance(config, RunConfig):
-        return config.to_config_dict()
+        return run_config_document(config.to_config_dict(), where)
     if not isinstance(config, Mapping):
         raise DefinitionError(
             f"{where} has config={config!r}.", mend="Give RunConfig(ops={...}) or a dictionary."
@@ -57,6 +61,7 @@ def run_config_document(config: Any, where: str) -> dict[str, Any] | None:
     for name in ("ops", "resources"):
         if isinstance(document.get(name), Mapping):
             document[name] = {key: _entry(one) for key, one in document[name].items()}
+    document = _plain(document, where)
     most = max_concurrent_of(document)
     if most is not None and (type(most) is not int or most < 0):
         raise DefinitionError(
@@ -66,12 +71,25 @@ def run_config_document(config: Any, where: str) -> dict[str, Any] | None:
 
 
 def max_concurrent_of(run_config: Mapping[str, Any] | None) -> Any:
-    """``execution.config.max_concurrent`` (or of ``multiprocess``), as given; None when it is not."""
+    """``execution.config.max_concurrent`` (or of ``multiprocess``), as given; None when it is
+    not."""
     section: Any = (run_config or {}).get("execution")
     for name in ("config", "multiprocess", "config"):
         if isinstance(section, Mapping) and name in section:
             section = section[name]
     return section.get("max_concurrent") if isinstance(section, Mapping) else None
+
+
+def _plain(document: dict[str, Any], where: str) -> dict[str, Any]:
+    """As JSON has it: runs and the manifest carry it as text. An EnvVar becomes ``{"env":
+    name}``."""
+    try:
+        return dict(json.loads(json.dumps(env_forms(document), allow_nan=False)))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise DefinitionError(
+            f"{where} has config that JSON cannot hold: {error}.",
+            mend="Use text, numbers, booleans, lists and dictionaries.",
+        ) from None
 
 
 def _entry(value: Any) -> Any:

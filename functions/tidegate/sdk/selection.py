@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class AssetSelection:
-    """A set of assets. ``a | b``, ``a & b`` and ``a - b`` combine; ``upstream()`` and the like widen."""
+    """A set of assets. ``a | b``, ``a & b`` and ``a - b`` combine; ``upstream()`` and the like
+    widen."""
 
     selection: Selection
 

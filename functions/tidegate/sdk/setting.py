@@ -1,4 +1,5 @@
-"""What ops and assets say about how their step runs: pools, priority, tags, compute, time-out, retries."""
+"""What ops and assets say about how their step runs: pools, priority, tags, compute, time-out,
+retries."""
 
 from __future__ import annotations
 
@@ -54,7 +55,8 @@ def read_setting(
     """Check the settings of the op or asset that ``where`` names.
 
     Raises:
-        DefinitionError: a value is not of the form its argument wants, or two of them contradict each other.
+        DefinitionError: a value is not of the form its argument wants, or two of them contradict
+            each other.
     """
     checked = read_tags(where, tags, "op_tags")
     if retry_policy is not None and not isinstance(retry_policy, RetryPolicy):

@@ -1,4 +1,5 @@
-"""What the parameters of an op's or asset's function stand for: context, config, resources and inputs."""
+"""What the parameters of an op's or asset's function stand for: context, config, resources and
+inputs."""
 
 from __future__ import annotations
 
@@ -58,12 +59,18 @@ def read_signature(function: Any, label: str) -> Signature:
         DefinitionError: it is not a function, or a parameter can never be given a value.
     """
     source = function_source(function)
-    if not callable(function) or isinstance(function, type):
+    if not callable(function) or isinstance(function, type) or hasattr(function, "signature"):
         raise DefinitionError(
             f"{label}{at(source)} is not a function: {function!r}.", mend="Decorate a function."
         )
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (ValueError, TypeError):
+        raise DefinitionError(
+            f"{label}{at(source)} has no parameters that can be read: {function!r}.",
+            mend="Wrap it in a function of your own.",
+        ) from None
     hints = _hints(function)
-    parameters = list(inspect.signature(function).parameters.values())
     context = _context_of(parameters, hints)
     read = _Parameters(f"{label}{at(source)}", hints)
     for one in parameters:
@@ -132,7 +139,8 @@ def is_config(annotation: Any) -> bool:
 
 
 def is_resource(annotation: Any) -> bool:
-    """Whether an annotation asks for a resource: a ConfigurableResource, or ``ResourceParam[T]``."""
+    """Whether an annotation asks for a resource: a ConfigurableResource, or
+    ``ResourceParam[T]``."""
     module = sys.modules.get("tidegate.sdk.resource")
     return module is not None and bool(module.is_resource_annotation(annotation))
 
@@ -187,7 +195,8 @@ def _plain(annotation: Any) -> Any:
 
 
 def _hints(function: Any) -> dict[str, Any]:
-    """Annotations of a function; names of the scope it is declared in count, and each is resolved on its own."""
+    """Annotations of a function; names of the scope it is declared in count, and each is resolved
+    on its own."""
     function = inspect.unwrap(function)
     while not hasattr(function, "__annotations__") and hasattr(function, "func"):
         function = function.func

@@ -1,5 +1,6 @@
-"""What every declaration comes down to: steps. ``Definitions`` turns assets, ops and graphs into these; ``execution`` runs
-them, and ``manifest/compiler.py`` writes them down for the control plane."""
+"""What every declaration comes down to: steps. ``Definitions`` turns assets, ops and graphs into
+these; ``execution`` runs them, and ``manifest/compiler.py`` writes them down for the control
+plane."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ class StepInput:
 
     name: str
     sources: tuple[tuple[str, str], ...] = ()
-    """(step key, output name) inside the job; several only when ``fan_in``. Empty: an asset from outside the job."""
+    """(step key, output name) inside the job; several only when ``fan_in``. Empty: an asset from
+    outside the job."""
     fan_in: bool = False
     loads: bool = True
     """False: order only (``deps``, ``Nothing``): nothing is loaded and no argument is passed."""
@@ -30,8 +32,8 @@ class StepInput:
     default: Any = ...
     """Used when there is neither a source nor an asset; ``...`` is none."""
     upstream: StepOutput | None = None
-    """The output that is the upstream asset, whether or not its step is in the job: which manager stored it, and its
-    metadata."""
+    """The output that is the upstream asset, whether or not its step is in the job: which manager
+    stored it, and its metadata."""
     partitions_def: Any = None
     """Partitions of the upstream asset."""
 
@@ -43,7 +45,8 @@ class StepOutput:
     required: bool = True
     io_manager_key: str = "io_manager"
     annotation: Any = None
-    """``None`` (the value, for "returns None"; Nothing becomes None): not stored. Any when the function says nothing."""
+    """``None`` (the value, for "returns None"; Nothing becomes None): not stored. Any when the
+    function says nothing."""
     metadata: Mapping[str, Any] = field(default_factory=dict)
     code_version: str | None = None
 

@@ -13,7 +13,7 @@ from tidegate.domain.partitions import (
     StaticPartitionsDefinition,
     from_json,
 )
-from tidegate.domain.time_window import DailyPartitionsDefinition
+from tidegate.domain.regular_partitions import DailyPartitionsDefinition
 from tidegate.errors import DefinitionError, InvocationError, UnknownPartitionError
 
 NOW = datetime(2024, 3, 15, 10, 30, tzinfo=UTC)

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 
 from tidegate.domain.calendar import ScheduleType
 from tidegate.domain.partitions import TimeWindow
-from tidegate.domain.time_window import (
+from tidegate.domain.regular_partitions import (
     DailyPartitionsDefinition,
     HourlyPartitionsDefinition,
     MonthlyPartitionsDefinition,
-    TimeWindowPartitionsDefinition,
     WeeklyPartitionsDefinition,
 )
+from tidegate.domain.time_window import TimeWindowPartitionsDefinition
 from tidegate.errors import DefinitionError, InvocationError, UnknownPartitionError
 
 NOW = datetime(2024, 3, 15, 10, 30, tzinfo=UTC)

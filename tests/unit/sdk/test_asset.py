@@ -25,6 +25,7 @@ from tidegate import (
     StaticPartitionsDefinition,
     asset,
     multi_asset,
+    op,
 )
 
 
@@ -185,6 +186,17 @@ def test_an_argument_that_makes_no_sense_is_refused(arguments: Any, said: str) -
 
     assert said in str(refused.value)
     assert refused.value.mend
+
+
+def test_what_is_an_asset_or_op_already_is_no_function() -> None:
+    with pytest.raises(DefinitionError, match="is not a function"):
+        asset(make())
+    with pytest.raises(DefinitionError, match="is not a function"):
+        asset(op(lambda_named))
+
+
+def lambda_named() -> int:
+    return 1
 
 
 def test_one_asset_is_read_by_one_argument() -> None:

@@ -21,6 +21,7 @@ from tidegate import (
     DailyPartitionsDefinition,
     DefinitionError,
     Definitions,
+    EnvVar,
     InMemoryIOManager,
     InputContext,
     InvocationError,
@@ -326,6 +327,41 @@ def test_a_selection_that_selects_nothing_is_refused(selection: Any, said: str) 
     jobs = [define_asset_job("j", selection)]
 
     assert said in refused(assets=[*chain(), AssetSpec("outside")], jobs=jobs)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"name": "a b"}, "has the name 'a b'"),
+        ({"selection": "raw clean"}, "Asset job 'j' ("),
+        ({"selection": 3}, "3 is not a selection"),
+        ({"config": {"ops": {"raw": {"config": {"a": {1}}}}}}, "config that JSON cannot hold"),
+        ({"partitions_def": "daily"}, "partitions_def='daily'"),
+        ({"op_retry_policy": 3}, "op_retry_policy=3"),
+        ({"select": "raw"}, "Did you mean 'selection'?"),
+    ],
+)
+def test_an_asset_job_that_makes_no_sense_is_refused(arguments: Any, said: str) -> None:
+    with pytest.raises(DefinitionError) as error:
+        define_asset_job(**{"name": "j", **arguments})
+
+    assert said in str(error.value)
+    assert "test_definitions.py:" in str(error.value)
+    assert error.value.mend
+
+
+def test_config_of_a_job_keeps_names_of_environment_variables() -> None:
+    declared = define_asset_job("j", config={"ops": {"raw": {"config": {"url": EnvVar("URL")}}}})
+
+    found = Definitions(assets=chain(), jobs=[declared]).resolve_job_def("j")
+
+    assert found.run_config == {"ops": {"raw": {"config": {"url": {"env": "URL"}}}}}
+
+
+def test_a_job_of_other_definitions_is_refused() -> None:
+    other = Definitions(assets=chain(), jobs=[define_asset_job("j")])
+
+    assert "among its jobs" in refused(assets=chain(), jobs=[other.resolve_job_def("j")])
 
 
 def test_part_of_a_step_that_makes_all_at_once_is_refused() -> None:

@@ -288,6 +288,28 @@ def test_run_tags_replace_tags_on_runs() -> None:
     assert tagged.tags == {"cost": "b"}
 
 
+def test_a_graph_or_job_runs_in_this_process_with_values_for_its_inputs() -> None:
+    @graph
+    def sums(a: int) -> Any:
+        return add(a, one())
+
+    @job
+    def whole(a: int = 5) -> None:
+        add(a, one())
+
+    assert sums.execute_in_process(input_values={"a": 4}).output_value() == 5
+    assert whole.execute_in_process().output_for_node("add") == 6
+    assert whole.execute_in_process(input_values={"a": 9}).output_for_node("add") == 10
+
+
+def test_a_job_without_steps_is_refused() -> None:
+    @job
+    def empty() -> None: ...
+
+    with pytest.raises(DefinitionError, match=r"Job 'empty' \(.*test_graph.py:\d+\) calls no op"):
+        Definitions(jobs=[empty])
+
+
 def refused_bodies() -> list[tuple[Any, str]]:
     def value_used() -> None:
         if one():
@@ -432,6 +454,8 @@ def test_a_job_called_in_a_job_is_refused() -> None:
     [
         ({"config": 3}, "has config=3"),
         ({"config": {"solids": {}}}, "section 'solids'"),
+        ({"config": {"ops": {"one": {"config": {"a": {1}}}}}}, "config that JSON cannot hold"),
+        ({"config": {"ops": {"one": {"config": float("nan")}}}}, "config that JSON cannot hold"),
         ({"config": {"execution": {"config": {"max_concurrent": "4"}}}}, "max_concurrent='4'"),
         ({"op_retry_policy": 3}, "op_retry_policy=3"),
         ({"partitions_def": "daily"}, "partitions_def='daily'"),
