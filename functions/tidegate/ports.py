@@ -137,7 +137,7 @@ class AdmissionStore(Protocol):
         """HELD -> DONE; its units are free, or, in the same moment, those of the waiting claim ``to``.
 
         The count of a limit of which both want the same is not touched. Limits of ``closing`` whose count changes are
-        closed by their gate. What ``to`` wants beyond what ``claim`` gives is granted as ``grant`` does.
+        closed by their gate; another that gets room must have had some, so that nobody waits for it. What ``to`` wants beyond what ``claim`` gives is granted as ``grant`` does.
         """
 
     def withdraw(self, claim: Claim, *, expires_at: datetime) -> bool:

@@ -502,14 +502,30 @@ def test_a_released_claim_cannot_be_released_again(
 ) -> None:
     one = held(claim("a", "pool/db"))
     store.admit(one)
-    store.release(one, to=None, closing=(), expires_at=LATER)
+    store.release(one, to=None, closing=("pool/db",), expires_at=LATER)
 
-    refusal = store.release(one, to=None, closing=(), expires_at=LATER)
+    refusal = store.release(one, to=None, closing=("pool/db",), expires_at=LATER)
 
     assert refusal == Refusal(claims=("a",))
     limit = store.line("pool/db", 0).limit
     assert limit is not None
     assert limit.in_use == 0
+
+
+def test_a_limit_that_was_full_is_not_left_open_when_it_frees(
+    store: AdmissionStore, claim: ClaimFactory
+) -> None:
+    one = held(claim("a", "pool/db"))
+    store.admit(one)
+
+    left_open = store.release(one, to=None, closing=(), expires_at=LATER)
+    closed = store.release(one, to=None, closing=("pool/db",), expires_at=LATER)
+
+    limit = store.line("pool/db", 0).limit
+    assert left_open == Refusal(limits=("pool/db",))
+    assert closed is None
+    assert limit is not None
+    assert (limit.in_use, limit.gate) == (0, CLOSED)
 
 
 def test_slots_go_to_one_who_still_waits_or_are_not_given_up(

@@ -176,9 +176,9 @@ class Admission:
 
     def _known(self, claim: Claim) -> Grant:
         """How a claim that is stored stands, after finishing what an interrupted call may have left."""
-        if claim.state is ClaimState.DONE:
-            return Grant(claim=claim)
         again = self._unlaunched_of(claim.handed_to)
+        if claim.state is ClaimState.DONE:
+            return Grant(claim=claim, launch=again)
         if claim.state is ClaimState.HELD:
             return Grant(claim=claim, launch=(() if claim.launched else (claim,)) + again)
         granted = self._settle(claim)
@@ -221,7 +221,8 @@ class Admission:
             if candidate is None or claim.claim_id in refusal.claims:
                 return None
             if not refusal.claims:
-                self._turn_away(candidate, refusal, served)
+                if not any(key in lines for key in refusal.limits):
+                    self._turn_away(candidate, refusal, served)
                 return None
             gone.update(refusal.claims)
 

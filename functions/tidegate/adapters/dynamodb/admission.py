@@ -326,11 +326,12 @@ class DynamoAdmissionStore:
             ]
             if want.limit in closing:
                 actions.append(gate_action(CLOSED))
+            is_free = more < 0 and want.limit in closing
             transaction.update(
                 AdmissionTable(limit_pk(want.limit), LIMIT),
                 actions,
                 name=("limit", want.limit),
-                condition=has_room(more) if more > 0 else None,
+                condition=None if is_free else has_room(max(more, 1)),
             )
         if to is None:
             return

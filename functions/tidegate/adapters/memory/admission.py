@@ -124,28 +124,23 @@ class MemoryAdmissionStore:
             gone += self._not_holding(claim)
             if gone:
                 return Refusal(claims=gone)
-            given = {want.limit: want.units for want in claim.wants}
-            takes = {w: w.units - given.get(w.limit, 0) for w in (to.wants if to else ())}
-            more = {want: units for want, units in takes.items() if units > 0}
-            refusal = (
-                self._refusal(more, to, ungated=frozenset(given))
-                if more and to is not None
-                else None
-            )
-            if refusal is None:
-                self._let_go(claim)
-                if to is not None:
-                    self._leave_queue(to)
-                    self._hold(to)
-                    self._record(claim.claim_id, to.claim_id)
-                for want, units in more.items():
-                    if want.limit not in given:
-                        self._take(want, units)
-                for key, units in given.items():
-                    change = (0 if to is None else to.units_of(key)) - units
-                    if change != 0:
-                        self._change(key, in_use=change, close=key in closing)
-            return refusal
+            changes = {want.limit: -want.units for want in claim.wants}
+            for want in () if to is None else to.wants:
+                changes[want.limit] = changes.get(want.limit, 0) + want.units
+            refusal = self._refuses_change(claim, to, changes, closing)
+            if refusal is not None:
+                return refusal
+            self._let_go(claim)
+            if to is not None:
+                self._leave_queue(to)
+                self._hold(to)
+                self._record(claim.claim_id, to.claim_id)
+                for want in to.wants:
+                    self._create(want)
+            for key, change in changes.items():
+                if change:
+                    self._change(key, in_use=change, close=key in closing)
+            return None
 
     def withdraw(self, claim: Claim, *, expires_at: datetime) -> bool:
         with self._lock:
@@ -281,10 +276,35 @@ class MemoryAdmissionStore:
                 full.append(want.limit)
         return Refusal(limits=tuple(full), absent=tuple(absent)) if full else None
 
-    def _take(self, want: Want, units: int) -> None:
+    def _refuses_change(
+        self, claim: Claim, to: Claim | None, changes: Mapping[str, int], closing: Collection[str]
+    ) -> Refusal | None:
+        """What stands in the way of a release: ``changes`` is by how many units the counts change."""
+        given = frozenset(want.limit for want in claim.wants)
+        refusal = None
+        if to is not None:
+            more = {w: changes[w.limit] for w in to.wants if changes[w.limit] > 0}
+            refusal = self._refusal(more, to, ungated=given)
+        filled = tuple(
+            key
+            for key in given
+            if changes[key] < 0 and key not in closing and self._room_of(key) < 1
+        )
+        if filled:
+            return Refusal(limits=filled)
+        return refusal
+
+    def _room_of(self, key: str) -> int:
+        limit = self._limits[key].limit
+        return 0 if limit is None else limit.room
+
+    def _create(self, want: Want) -> None:
         rows = self._rows(want.limit)
         if rows.limit is None:
             rows.limit = new_limit(want)
+
+    def _take(self, want: Want, units: int) -> None:
+        self._create(want)
         self._change(want.limit, in_use=units, close=False)
 
     def _change(self, key: str, *, in_use: int, close: bool) -> None:

@@ -1,0 +1,268 @@
+"""Admission: what a grant and a hand-off cost, in calls and units of DynamoDB and in time, and that queues do not change it.
+
+Run with ``python -m benchmarks.admission``. On dynoxide the client does most of the work: botocore and PynamoDB take about a
+millisecond of processor time for each call, so one process hands on some hundred slots a second however fast the tables are.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from benchmarks.table import machine, show
+from tidegate.adapters.dynamodb.admission import DynamoAdmissionStore
+from tidegate.adapters.dynamodb.admission_rows import claim_row, wait_row
+from tidegate.adapters.dynamodb.models_admission import AdmissionTable
+from tidegate.adapters.dynamodb.table import bind, connection
+from tidegate.adapters.memory.admission import MemoryAdmissionStore
+from tidegate.app.admission import Admission
+from tidegate.domain.claim import Claim, Standing, Want
+from tidegate.local.dynoxide import Dynoxide
+from tidegate.ports import AdmissionStore
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+REGION = "us-east-1"
+POOL = "pool/db"
+
+
+class Clock:
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+
+@dataclass
+class Bill:
+    """Calls and units of DynamoDB."""
+
+    calls: int = 0
+    units: float = 0.0
+
+    def ask(self, params: dict[str, Any], **_: Any) -> None:
+        params["ReturnConsumedCapacity"] = "TOTAL"
+
+    def add(self, parsed: dict[str, Any], **_: Any) -> None:
+        shown = parsed.get("ConsumedCapacity") or []
+        self.calls += 1
+        self.units += sum(
+            one["CapacityUnits"] for one in (shown if isinstance(shown, list) else [shown])
+        )
+
+
+class Bench:
+    """One engine, with as many claims as a measurement asks for."""
+
+    def __init__(self, name: str, store: AdmissionStore) -> None:
+        self.name = name
+        self.store = store
+        self.admission = Admission(store, Clock())
+        self._made = 0
+
+    def claim(self, *limits: str) -> Claim:
+        self._made += 1
+        return Claim(
+            claim_id=f"c{self._made:08}",
+            wants=tuple(Want(limit=key) for key in limits),
+            enqueued_at=START + timedelta(milliseconds=self._made),
+            launch={"kind": "step", "run_id": "0198-benchmark", "index": self._made, "attempt": 1},
+        )
+
+    def hold(self, count: int, *limits: str) -> list[str]:
+        claims = [self.claim(*limits) for _ in range(count)]
+        for claim in claims:
+            self.admission.acquire(claim)
+        return [claim.claim_id for claim in claims]
+
+    def wait(self, count: int, *limits: str, on: str) -> None:
+        """Put claims into a line without asking for each."""
+        claims = [
+            replace(self.claim(*limits), waiting_on=on, waiting_since=START) for _ in range(count)
+        ]
+        if isinstance(self.store, MemoryAdmissionStore):
+            for claim in claims:
+                self.store.park(claim)
+        else:
+            with AdmissionTable.batch_write() as batch:
+                for claim in claims:
+                    batch.save(claim_row(claim))
+                    batch.save(wait_row(claim))
+        if len(limits) > 1:
+            first = claims[0]
+            self.store.stand(None, Standing(queue=first.queue, limit=on, rank=first.order_key))
+
+
+@contextmanager
+def dynoxide() -> Iterator[Bench]:
+    os.environ.setdefault("AWS_ACCESS_KEY_ID", "local")
+    os.environ.setdefault("AWS_SECRET_ACCESS_KEY", "local")
+    engine = Dynoxide()
+    try:
+        bind(region=REGION, host=engine.url, retries=0)
+        AdmissionTable.create_table(wait=True)
+        yield Bench("dynoxide", DynamoAdmissionStore())
+    finally:
+        engine.stop()
+
+
+@contextmanager
+def memory() -> Iterator[Bench]:
+    yield Bench("memory", MemoryAdmissionStore())
+
+
+ENGINES = (memory, dynoxide)
+
+
+@contextmanager
+def billed() -> Iterator[Bill]:
+    bill = Bill()
+    events = connection().client.meta.events
+    events.register("provide-client-params.dynamodb", bill.ask)
+    events.register("after-call.dynamodb", bill.add)
+    try:
+        yield bill
+    finally:
+        events.unregister("provide-client-params.dynamodb", bill.ask)
+        events.unregister("after-call.dynamodb", bill.add)
+
+
+def bills() -> None:
+    with dynoxide() as bench:
+        admission = bench.admission
+        rows = []
+
+        def row(what: str, call: Callable[[], object]) -> None:
+            with billed() as bill:
+                call()
+            rows.append((what, bill.calls, f"{bill.units:g}"))
+
+        admission.set_limit(POOL, 1)
+        admission.set_limit("runs", 10)
+        first, second = bench.claim(POOL), bench.claim(POOL)
+        row("grant, one limit", lambda: admission.acquire(first))
+        row("it has been launched", lambda: admission.launched(first.claim_id))
+        row("has to wait", lambda: admission.acquire(second))
+        row("release, handed on", lambda: admission.release(first.claim_id))
+        row("release, nobody waits", lambda: admission.release(second.claim_id))
+        run, other = bench.claim("runs", "tag/a", "tag/b"), bench.claim("runs", "tag/a", "tag/b")
+        admission.set_limit("tag/a", 1)
+        row("grant, three limits", lambda: admission.acquire(run))
+        row("has to wait, three limits, first of its kind", lambda: admission.acquire(other))
+        row("release, handed on, three limits", lambda: admission.release(run.claim_id))
+    show("Admission: the bill", ("call", "DynamoDB calls", "units read or written"), rows)
+
+
+def grants() -> None:
+    rows = []
+    for engine in ENGINES:
+        with engine() as bench:
+            count = 4000 if bench.name == "memory" else 200
+            claims = [bench.claim(POOL) for _ in range(count)]
+            seconds = _timed(lambda: [bench.admission.acquire(claim) for claim in claims])  # noqa: B023
+            rows.append((bench.name, f"{seconds / count * 1000:.2f}", f"{count / seconds:,.0f}"))
+    show("Grants without contention, one caller", ("engine", "ms each", "a second"), rows)
+
+
+def hand_offs() -> None:
+    rows = []
+    for engine in ENGINES:
+        for releasers in (1, 8, 32):
+            for pools in (1, 16):
+                with engine() as bench:
+                    count = 3000 if bench.name == "memory" else 320
+                    rate = _rate(bench, count, releasers, pools)
+                rows.append((bench.name, pools, releasers, f"{rate:,.0f}"))
+    show("Hand-offs at full pools", ("engine", "pools", "releasers", "a second, in all"), rows)
+
+
+def _rate(bench: Bench, count: int, releasers: int, pools: int) -> float:
+    """Each releaser releases what it holds and what it was handed, until the line of its pool is empty."""
+    keys = [f"{POOL}-{number}" for number in range(pools)]
+    chains = []
+    for number in range(max(releasers, pools)):
+        key = keys[number % pools]
+        bench.admission.set_limit(key, 99)
+        chains += bench.hold(1, key)
+    for key in keys:
+        limit = bench.admission.limit(key)
+        assert limit is not None
+        bench.admission.set_limit(key, limit.in_use)
+        bench.wait(count // pools, key, on=key)
+
+    def chain(claim_id: str) -> int:
+        done = 0
+        while granted := bench.admission.release(claim_id):
+            claim_id = granted[0].claim_id
+            done += len(granted)
+        return done
+
+    with ThreadPoolExecutor(releasers) as pool:
+        started = time.perf_counter()
+        done = sum(pool.map(chain, chains))
+        return done / (time.perf_counter() - started)
+
+
+def waiters() -> None:
+    rows = []
+    for engine in ENGINES:
+        for count in (10, 1000, 100_000):
+            with engine() as bench:
+                holder = bench.hold(1, POOL)[0]
+                bench.admission.set_limit(POOL, 1)
+                bench.wait(count, POOL, on=POOL)
+                spent = []
+                for _ in range(8 if count == 10 else 300):
+                    granted: list[tuple[Claim, ...]] = []
+                    spent.append(
+                        _timed(lambda: granted.append(bench.admission.release(holder)))  # noqa: B023
+                    )
+                    holder = granted[0][0].claim_id
+                rows.append((bench.name, f"{count:,}", f"{statistics.median(spent) * 1000:.3f}"))
+    show("A hand-off by how many wait, one releaser", ("engine", "waiting", "ms, median"), rows)
+
+
+def blocked() -> None:
+    """Runs of a full tag wait; runs of another come and go, through the same limit on runs."""
+    rows = []
+    for engine in ENGINES:
+        for count in (10, 100_000):
+            with engine() as bench:
+                bench.admission.set_limit("runs", 10)
+                bench.admission.set_limit("tag/full", 4)
+                bench.hold(4, "runs", "tag/full")
+                bench.wait(count, "runs", "tag/full", on="tag/full")
+                spent = []
+                for _ in range(100):
+                    claim = bench.claim("runs", "tag/free")
+                    spent.append(_timed(lambda: bench.admission.acquire(claim)))  # noqa: B023
+                    bench.admission.release(claim.claim_id)
+                rows.append((bench.name, f"{count:,}", f"{statistics.median(spent) * 1000:.3f}"))
+    show(
+        "Admission of a run while others wait for a tag it does not have",
+        ("engine", "blocked", "ms, median"),
+        rows,
+    )
+
+
+def _timed(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def main() -> None:
+    bills()
+    grants()
+    hand_offs()
+    waiters()
+    blocked()
+
+
+if __name__ == "__main__":
+    print(machine())
+    main()
