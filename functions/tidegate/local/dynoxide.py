@@ -125,8 +125,7 @@ class DynoxideTables:
             raise _refusal(status, answer)
         if metered:
             self._meter(operation, answer)
-            if body.get("ReturnConsumedCapacity", "NONE") == "NONE":
-                answer.pop("ConsumedCapacity", None)
+            _trim(answer, body.get("ReturnConsumedCapacity", "NONE"))
         return answer
 
     def _meter(self, operation: str, answer: Mapping[str, Any]) -> None:
@@ -153,6 +152,17 @@ class DynoxideTables:
     @property
     def port(self) -> int:
         return self._engine.port
+
+
+def _trim(answer: dict[str, Any], detail: str) -> None:
+    """Leave of the capacity units what the caller asked for."""
+    if detail == "NONE":
+        answer.pop("ConsumedCapacity", None)
+    elif detail == "TOTAL" and "ConsumedCapacity" in answer:
+        shown = answer["ConsumedCapacity"]
+        for one in shown if isinstance(shown, list) else [shown]:
+            for name in one.keys() - {"TableName", "CapacityUnits"}:
+                del one[name]
 
 
 def _refusal(status: int, answer: dict[str, Any]) -> ServiceError:

@@ -56,7 +56,7 @@ def _deliver(target: Mapping[str, Any], original: Mapping[str, Any]) -> None:
         event = EventTemplateParser.parse(
             input_template=transformer["InputTemplate"],
             input_paths_map=transformer.get("InputPathsMap", {}),
-            event=event,  # type: ignore[arg-type]
+            event=original,  # type: ignore[arg-type]
         )
     if _invoke is not None:
         _invoke(target["Arn"], event)
