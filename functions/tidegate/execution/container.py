@@ -12,9 +12,10 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tidegate.domain.task import Invocation, Report, StepFailure
 from tidegate.errors import DeploymentError, TidegateError
@@ -56,7 +57,7 @@ class ContainerRun:
         self._invocation, self._bucket, self._now = invocation, bucket, now
         self._started_at = now()
         self._writing = threading.Lock()
-        self._written = False
+        self.written = threading.Event()
         self.can_be_stopped = False
         """StepStopped may be raised now: the step runs, and nothing is being written."""
 
@@ -76,9 +77,9 @@ class ContainerRun:
 
     def write(self, report: Report) -> None:
         with self._writing:
-            if not self._written:
+            if not self.written.is_set():
                 write_report(self._invocation, encoded(report), self._bucket)
-                self._written = True
+                self.written.set()
 
     def _failed(self, failure: StepFailure) -> Report:
         return failed_report(self._invocation, failure, self._started_at, self._now())
@@ -90,13 +91,13 @@ def run(
     load: Callable[[], Definitions] | None = None,
     bucket: DataBucket | None = None,
     now: Callable[[], datetime] = utc_now,
-    stop: Callable[[ContainerRun], None] = lambda run: None,
+    stoppable: Callable[[ContainerRun], AbstractContextManager[Any]] = nullcontext,
 ) -> int:
     """Run the step that the environment names. Answers the exit code: 0 when a report was written.
 
     Args:
         load: Loads the definitions; left out, those that TIDEGATE_DEFINITIONS names.
-        stop: Called before the step begins, to arrange for it to be stopped.
+        stoppable: While the step runs, this may stop it.
 
     Raises:
         TidegateError: there is nothing to run, or the report cannot be written.
@@ -104,21 +105,22 @@ def run(
     key = _required(environ, INVOCATION)
     store = bucket or S3Bucket(_required(environ, "TIDEGATE_DATA_BUCKET"))
     this = ContainerRun(read_invocation({"invocation_key": key}, store), store, now)
-    stop(this)
-    this.run(load or (lambda: load_definitions(_required(environ, "TIDEGATE_DEFINITIONS"))))
+    with stoppable(this):
+        this.run(load or (lambda: load_definitions(_required(environ, "TIDEGATE_DEFINITIONS"))))
     return 0
 
 
 def main() -> int:
     """Run with the environment of this process, and stop on SIGTERM."""
     try:
-        return run(os.environ, stop=stop_on_sigterm)
+        return run(os.environ, stoppable=stopped_by_sigterm)
     except TidegateError as error:
         print(f"tidegate: {error}", file=sys.stderr)
         return 2
 
 
-def stop_on_sigterm(this: ContainerRun, grace: float = GRACE_SECONDS) -> None:
+@contextmanager
+def stopped_by_sigterm(this: ContainerRun, grace: float = GRACE_SECONDS) -> Iterator[None]:
     """Raise StepStopped in the step on SIGTERM; if that does not end it in time, report and exit without it.
 
     The step may be deep in code that is not Python's, where no exception reaches it. The byte that the system writes on a
@@ -136,15 +138,22 @@ def stop_on_sigterm(this: ContainerRun, grace: float = GRACE_SECONDS) -> None:
     def watch() -> None:
         while (byte := ours.recv(1)) and byte[0] != signal.SIGTERM:
             continue
-        if not byte:  # the process is ending by itself
-            return
-        threading.Event().wait(grace)
-        this.stopped(f"{why} The step did not end within {grace:.0f} s.")
-        os._exit(STOPPED_EXIT)
+        if byte and not this.written.wait(grace):
+            this.stopped(f"{why} The step did not end within {grace:.0f} s.")
+            os._exit(STOPPED_EXIT)
 
-    signal.signal(signal.SIGTERM, raise_in_step)
-    signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
-    threading.Thread(target=watch, name="sigterm", daemon=True).start()
+    before = signal.signal(signal.SIGTERM, raise_in_step)
+    wakeup = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
+    watcher = threading.Thread(target=watch, name="sigterm", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(wakeup)
+        signal.signal(signal.SIGTERM, before)
+        theirs.close()  # ends the watcher
+        watcher.join()
+        ours.close()
 
 
 def _required(environ: Mapping[str, str], name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sysconfig
 import traceback
 from typing import Any
 
@@ -14,6 +15,9 @@ from tidegate.sdk.metadata import metadata_json
 MAX_MESSAGE = 8_000
 MAX_STACK = 16_000
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_LIBRARIES = tuple(
+    sysconfig.get_path(name) + os.sep for name in ("stdlib", "purelib", "platlib")
+)
 
 
 class StepStopped(BaseException):
@@ -72,14 +76,12 @@ def user_stack(error: BaseException) -> str:
 
 
 def user_line(error: BaseException) -> str:
-    """``file:line`` of the innermost frame that is the user's own; empty when there is none."""
+    """``file:line`` of the innermost frame that is the user's own, rather than of a library; empty when there is none."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}:{error.lineno}"
-    found = ""
-    for frame in traceback.extract_tb(error.__traceback__):
-        if _is_user(frame.filename):
-            found = f"{frame.filename}:{frame.lineno}"
-    return found
+    frames = [one for one in traceback.extract_tb(error.__traceback__) if _is_user(one.filename)]
+    own = [one for one in frames if not one.filename.startswith(_LIBRARIES)] or frames
+    return f"{own[-1].filename}:{own[-1].lineno}" if own else ""
 
 
 def _keep_user_frames(shown: traceback.TracebackException | None) -> bool:

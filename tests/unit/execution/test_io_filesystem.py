@@ -126,7 +126,9 @@ def test_several_partitions_are_a_dict(manager: FilesystemIOManager) -> None:
 
 
 def test_a_missing_value_names_asset_and_partition(manager: FilesystemIOManager) -> None:
-    with pytest.raises(OutputError, match=r"^Asset 'raw/rows', partition 'de' has no stored value\. Materialize"):
+    with pytest.raises(
+        OutputError, match=r"^Asset 'raw/rows', partition 'de' has no stored value\. Materialize"
+    ):
         manager.load_input(given_input("de"))
 
 
@@ -134,12 +136,16 @@ def test_a_broken_file_names_asset_and_reason(manager: FilesystemIOManager, tmp_
     manager.handle_output(output(), {"a": 1})
     (tmp_path / "assets/raw/rows/_.json").write_text("{")
 
-    with pytest.raises(OutputError, match=r"^Asset 'raw/rows': It was stored as json and cannot be read"):
+    with pytest.raises(
+        OutputError, match=r"^Asset 'raw/rows': It was stored as json and cannot be read"
+    ):
         manager.load_input(given_input())
 
 
 def test_a_value_that_cannot_be_stored_names_output_and_step(manager: FilesystemIOManager) -> None:
-    with pytest.raises(OutputError, match="^Output 'result' of step 'rows': A value of type function"):
+    with pytest.raises(
+        OutputError, match="^Output 'result' of step 'rows': A value of type function"
+    ):
         manager.handle_output(output(), lambda: 1)
 
 

@@ -69,7 +69,9 @@ def test_a_missing_value_is_an_error_that_names_it(s3: Any) -> None:
 
 
 def test_a_bucket_that_does_not_exist_is_an_error_with_a_mend(s3: Any) -> None:
-    with pytest.raises(OutputError, match=r"s3://nowhere/.* cannot be read: NoSuchBucket.*Check the bucket"):
+    with pytest.raises(
+        OutputError, match=r"s3://nowhere/.* cannot be read: NoSuchBucket.*Check the bucket"
+    ):
         S3IOManager(bucket="nowhere").load_asset(AssetKey("a"))
     with pytest.raises(OutputError, match="cannot be written: NoSuchBucket"):
         S3IOManager(bucket="nowhere").handle_output(build_output_context(asset_key="a"), 1)
@@ -80,7 +82,9 @@ def test_an_object_from_elsewhere_is_read_by_its_content_type(s3: Any) -> None:
     s3.put_object(Bucket="data", Key="assets/b/_", Body=b"a,b", ContentType="text/csv")
 
     assert S3IOManager(bucket="data").load_asset(AssetKey("a")) == [1]
-    with pytest.raises(OutputError, match="^Asset 'b': It was stored in the unknown format 'text/csv'"):
+    with pytest.raises(
+        OutputError, match="^Asset 'b': It was stored in the unknown format 'text/csv'"
+    ):
         S3IOManager(bucket="data").load_asset(AssetKey("b"))
 
 

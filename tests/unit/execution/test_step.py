@@ -61,7 +61,11 @@ def test_the_context_tells_of_run_step_and_attempt(attempt: Any) -> None:
     )
 
     (context,) = seen
-    assert (context.run_id, context.job_name, context.step_key) == ("r1", "__ASSET_JOB", "raw__daily")
+    assert (context.run_id, context.job_name, context.step_key) == (
+        "r1",
+        "__ASSET_JOB",
+        "raw__daily",
+    )
     assert (context.retry_number, context.run_tags) == (2, {"team": "data"})
     assert (context.get_tag("team"), context.has_tag("none")) == ("data", False)
     assert context.asset_key == AssetKey(["raw", "daily"])
@@ -155,7 +159,10 @@ def test_failure_carries_metadata_and_may_forbid_retries(attempt: Any) -> None:
     failure = attempt(raising(error)).report.failure
 
     assert (failure.error, failure.message) == ("Failure", "too few rows")
-    assert (failure.metadata, failure.allow_retries) == ({"rows": {"type": "int", "value": 2}}, False)
+    assert (failure.metadata, failure.allow_retries) == (
+        {"rows": {"type": "int", "value": 2}},
+        False,
+    )
 
 
 def test_retry_requested_says_when_and_how_often(attempt: Any) -> None:

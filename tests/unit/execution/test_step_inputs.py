@@ -109,7 +109,9 @@ def test_the_same_partition_of_an_upstream_asset_is_loaded(attempt: Any) -> None
     def count(context: Any, rows: Any) -> Any:
         return [context.asset_partition_key_for_input("rows"), rows]
 
-    outcome = attempt([rows, count], "count", partition_key="fr", resources={"io_manager": Recording()})
+    outcome = attempt(
+        [rows, count], "count", partition_key="fr", resources={"io_manager": Recording()}
+    )
 
     assert outcome.values == {"result": ["fr", ["rows", "fr"]]}
 
@@ -143,7 +145,9 @@ def test_an_upstream_asset_of_other_partitions_is_a_failure_that_says_so(attempt
 
     failure = attempt([rows, count], "count", partition_key="2024-01-02").report.failure
 
-    assert "Step 'count' and its upstream asset 'rows' are partitioned differently." in failure.message
+    assert (
+        "Step 'count' and its upstream asset 'rows' are partitioned differently." in failure.message
+    )
 
 
 def test_a_missing_value_names_asset_partition_and_mend(attempt: Any) -> None:

@@ -165,7 +165,9 @@ def test_anything_but_one_value_for_each_of_several_outputs_is_a_failure(
     )
 
 
-def test_yielded_outputs_are_stored_one_by_one_and_kept_when_a_later_one_fails(attempt: Any) -> None:
+def test_yielded_outputs_are_stored_one_by_one_and_kept_when_a_later_one_fails(
+    attempt: Any,
+) -> None:
     @op(out={"low": Out(), "high": Out()})
     def split() -> Iterator[Output[int]]:
         yield Output(1, output_name="low")
@@ -303,7 +305,9 @@ def test_a_partitioned_asset_in_a_run_without_partition_is_a_failure(attempt: An
 
     failure = attempt(by_country).report.failure
 
-    assert failure.message.endswith("is partitioned, and the run has no partition. Give the run a partition key.")
+    assert failure.message.endswith(
+        "is partitioned, and the run has no partition. Give the run a partition key."
+    )
 
 
 def test_events_of_other_assets_are_in_the_outcome_and_the_log_but_not_in_the_report(

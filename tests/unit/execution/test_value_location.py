@@ -7,7 +7,11 @@ from hypothesis import example, given
 
 from tidegate.execution.value_location import asset_value_key, escaped, output_value_key
 
-PARTS = st.lists(st.one_of(st.sampled_from(["_", "a", "a.b", "%5F", "%"]), st.text(min_size=1)), min_size=1, max_size=3)
+PARTS = st.lists(
+    st.one_of(st.sampled_from(["_", "a", "a.b", "%5F", "%"]), st.text(min_size=1)),
+    min_size=1,
+    max_size=3,
+)
 PARTITIONS = st.one_of(st.none(), st.sampled_from(["_", "a", "", "%", "2024-01-01"]), st.text())
 
 
