@@ -19,4 +19,4 @@ def _definitions() -> Definitions:
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    return handle(event, defs=_definitions(), bucket=os.environ["TIDEGATE_DATA_BUCKET"])
+    return handle(event, defs=_definitions, bucket=os.environ["TIDEGATE_DATA_BUCKET"])
