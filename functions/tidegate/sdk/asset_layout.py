@@ -13,7 +13,6 @@ from tidegate.sdk.asset_key import AssetKey
 from tidegate.sdk.asset_spec import AssetSpec, SourceAsset
 from tidegate.sdk.assets_definition import AssetInput, AssetsDefinition, Upstream
 from tidegate.sdk.declaration import at, caller_source, suggestion
-from tidegate.sdk.metadata import metadata_json
 from tidegate.sdk.op import OpDefinition
 from tidegate.sdk.step import StepDefinition, StepOutput
 
@@ -209,6 +208,8 @@ def _ordered(
 def _check_metadata(spec: AssetSpec) -> None:
     if not spec.metadata:
         return
+    from tidegate.sdk.metadata import metadata_json  # its many classes cost a cold start
+
     try:
         metadata_json(spec.metadata)
     except InvocationError as error:

@@ -74,7 +74,7 @@ class AssetSpec:
     """
 
     key: AssetKey
-    deps: Sequence[Any] = field(default=(), kw_only=True)
+    deps: tuple[AssetKey, ...] = field(default=(), kw_only=True)
     description: str | None = field(default=None, kw_only=True)
     metadata: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
     skippable: bool = field(default=False, kw_only=True)
@@ -86,6 +86,25 @@ class AssetSpec:
     kinds: Iterable[str] = field(default=(), kw_only=True)
     partitions_def: PartitionsDefinition | None = field(default=None, kw_only=True)
     source: str = field(default="", kw_only=True, repr=False)
+
+    if TYPE_CHECKING:  # what may be given is wider than what is kept
+
+        def __init__(
+            self,
+            key: CoercibleToAssetKey,
+            *,
+            deps: Iterable[CoercibleToAssetDep] | None = (),
+            description: str | None = None,
+            metadata: Mapping[str, Any] = ...,
+            skippable: bool = False,
+            group_name: str | None = None,
+            code_version: str | None = None,
+            owners: Sequence[str] = (),
+            tags: Mapping[str, str] = ...,
+            kinds: Iterable[str] = (),
+            partitions_def: PartitionsDefinition | None = None,
+            source: str = "",
+        ) -> None: ...
 
     def __post_init__(self) -> None:
         source = self.source or caller_source()
@@ -134,7 +153,7 @@ class AssetSpec:
         """The spec with more deps, metadata, owners, tags and kinds."""
         return replace(
             self,
-            deps=[*self.deps, *deps],
+            deps=tuple(dict.fromkeys((*self.deps, *read_deps(f"Asset {str(self.key)!r}", deps)))),
             metadata={**self.metadata, **(metadata or {})},
             owners=[*self.owners, *owners],
             tags={**self.tags, **(tags or {})},
@@ -179,6 +198,21 @@ class SourceAsset:
     group_name: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     source: str = field(default="", kw_only=True, repr=False)
+
+    if TYPE_CHECKING:  # what may be given is wider than what is kept
+
+        def __init__(
+            self,
+            key: CoercibleToAssetKey,
+            metadata: Mapping[str, Any] = ...,
+            io_manager_key: str = "io_manager",
+            description: str | None = None,
+            partitions_def: PartitionsDefinition | None = None,
+            group_name: str | None = None,
+            tags: Mapping[str, str] = ...,
+            *,
+            source: str = "",
+        ) -> None: ...
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "source", self.source or caller_source())

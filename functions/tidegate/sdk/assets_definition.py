@@ -155,7 +155,7 @@ class AssetsDefinition:
             replace(
                 spec,
                 key=names.get(spec.key, spec.key),
-                deps=[names.get(key, key) for key in spec.deps],
+                deps=tuple(names.get(key, key) for key in spec.deps),
             )
             for spec in self.specs
         )

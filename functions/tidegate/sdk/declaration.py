@@ -3,7 +3,6 @@ exist."""
 
 from __future__ import annotations
 
-import difflib
 import functools
 import inspect
 import keyword
@@ -78,7 +77,9 @@ def at(source: str) -> str:
 
 def suggestion(name: str, known: Iterable[str]) -> str:
     """``Did you mean 'x'? `` when something similar is known, else empty."""
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, list(known), n=1, cutoff=0.6)
     return f"Did you mean {close[0]!r}? " if close else ""
 
 

@@ -188,16 +188,9 @@ def job_of_graph(
     """The job that runs a graph."""
     called = check_name("A job", name or graph.name, graph.source)
     where = f"Job {called!r}{at(graph.source)}"
-    for key in input_values or {}:
-        if key not in graph.input_names:
-            raise DefinitionError(
-                f"{where} has input_values for {key!r}, which is no input.",
-                mend=f"{suggestion(key, graph.input_names)}Inputs: {', '.join(graph.input_names)}.",
-            )
-    retry, partitions = (
-        check_retry(where, op_retry_policy),
-        check_partitions(where, partitions_def),
-    )
+    _check_values(where, graph, input_values or {})
+    retry = check_retry(where, op_retry_policy)
+    partitions = check_partitions(where, partitions_def)
     flat = flatten(graph, input_values or {}, retry)
     return JobDefinition(
         name=called,
@@ -245,6 +238,15 @@ def _cut(step: StepDefinition, within: set[tuple[str, str]]) -> StepDefinition:
         for one in step.inputs
     )
     return replace(step, inputs=inputs)
+
+
+def _check_values(where: str, graph: GraphDefinition, values: Mapping[str, Any]) -> None:
+    for key in values:
+        if key not in graph.input_names:
+            raise DefinitionError(
+                f"{where} has input_values for {key!r}, which is no input.",
+                mend=f"{suggestion(key, graph.input_names)}Inputs: {', '.join(graph.input_names)}.",
+            )
 
 
 def _partitioned(
