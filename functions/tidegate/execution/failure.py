@@ -15,9 +15,7 @@ from tidegate.sdk.metadata import metadata_json
 MAX_MESSAGE = 8_000
 MAX_STACK = 16_000
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
-_LIBRARIES = tuple(
-    sysconfig.get_path(name) + os.sep for name in ("stdlib", "purelib", "platlib")
-)
+_LIBRARIES = tuple(sysconfig.get_path(name) + os.sep for name in ("stdlib", "purelib", "platlib"))
 
 
 class StepStopped(BaseException):

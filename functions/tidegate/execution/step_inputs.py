@@ -27,7 +27,11 @@ class _Load:
     manager: IOManager
 
     def __call__(self) -> Any:
-        return self.manager.load_input(self.context)
+        value = self.manager.load_input(self.context)
+        if self.context.added:
+            said = {name: one.value for name, one in self.context.added.items()}
+            self.context.log.info("Input %r: %s", self.context.name, said)
+        return value
 
 
 class StepInputs:

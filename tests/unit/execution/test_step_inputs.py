@@ -92,6 +92,23 @@ def test_an_external_asset_is_loaded_by_the_manager_it_names(attempt: Any) -> No
     assert outcome.values == {"result": ["outside"]}
 
 
+def test_what_a_manager_says_of_an_input_is_in_the_log(attempt: Any) -> None:
+    class Saying(Recording):
+        def load_input(self, context: InputContext) -> Any:
+            context.add_input_metadata({"rows": 3})
+            return 1
+
+    outside = AssetSpec("outside")
+
+    @asset
+    def inside(outside: Any) -> Any:
+        return outside
+
+    report = attempt([outside, inside], "inside", resources={"io_manager": Saying()}).report
+
+    assert [one.message for one in report.logs] == ["Input 'outside': {'rows': 3}"]
+
+
 def test_deps_are_not_loaded(attempt: Any) -> None:
     @asset(deps=[AssetSpec("outside")])
     def inside() -> int:
