@@ -1,4 +1,4 @@
-"""The bill: units are those of dynoxide, which are DynamoDB's; moto's own are a constant."""
+"""The bill: capacity units are DynamoDB's, on every engine."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from moto.dynamodb.models.dynamo_type import DynamoType
 
-from tests.contract.moto_engines import THINGS, both, key, number, text
+from tests.contract.moto_engines import THINGS, key, number, side_by_side, text
 from tidegate.local.capacity import value_size
 from tidegate.local.service import ServiceError
 
@@ -21,9 +21,9 @@ INDEXED = {**key("indexed"), "g": text("1"), "h": text("1"), "big": BIG}
 
 
 @pytest.fixture(scope="module")
-def engines() -> Iterator[tuple[Any, Any]]:
-    with both() as pair:
-        yield pair
+def engines() -> Iterator[dict[str, Any]]:
+    with side_by_side() as clients:
+        yield clients
 
 
 def fill(client: Any) -> None:
@@ -143,6 +143,41 @@ OPERATIONS: dict[str, Callable[[Any], Any]] = {
 }
 
 
+COSTS: dict[str, tuple[float, dict[str, float]]] = {
+    "put a small item": (1, {}),
+    "put 2.5 KB": (3, {}),
+    "put into the indexes": (3, {"by-g": 3, "by-g-keys": 1}),
+    "replace a large item by a small one": (3, {}),
+    "update an attribute": (3, {}),
+    "update an indexed item": (3, {"by-g": 3}),
+    "update nothing": (3, {}),
+    "move within the indexes": (3, {"by-g": 6, "by-g-keys": 2}),
+    "take out of the indexes": (3, {"by-g": 3, "by-g-keys": 1}),
+    "create by an update": (1, {}),
+    "delete": (3, {}),
+    "delete an indexed item": (3, {"by-g": 3, "by-g-keys": 1}),
+    "delete nothing": (1, {}),
+    "get": (0.5, {}),
+    "get consistently": (1, {}),
+    "get nothing": (0.5, {}),
+    "get nothing consistently": (1, {}),
+    "query": (1, {}),
+    "query consistently": (2, {}),
+    "query nothing": (0.5, {}),
+    "query a page": (1, {}),
+    "query and filter": (2, {}),
+    "query an index": (0, {"by-g": 0.5}),
+    "transact": (12, {"by-g": 3, "by-g-keys": 1}),
+    "transact small items": (4, {}),
+    "transact an update": (6, {"by-g": 6, "by-g-keys": 2}),
+    "get in a transaction": (4, {}),
+    "get a batch": (1, {}),
+    "get a batch consistently": (2, {}),
+    "write a batch": (6, {}),
+}
+"""Of the table, and of each index."""
+
+
 def units(answer: Any) -> Any:
     """(of the table, of each index) in all."""
     shown = answer["ConsumedCapacity"]
@@ -155,40 +190,53 @@ def units(answer: Any) -> Any:
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
-def test_operation_costs_what_it_costs_on_dynoxide(name: str, engines: tuple[Any, Any]) -> None:
-    ours, theirs = engines
-    for client in engines:
+def test_operation_costs_its_units(name: str, engines: dict[str, Any]) -> None:
+    for engine, client in engines.items():
         fill(client)
 
-    assert units(OPERATIONS[name](ours)) == units(OPERATIONS[name](theirs))
+        total, table, indexes = units(OPERATIONS[name](client))
+
+        assert (table, indexes) == COSTS[name], engine
+        assert total == table + sum(indexes.values())
 
 
-@pytest.mark.parametrize("detail", ["NONE", "TOTAL"])
-def test_capacity_is_told_as_asked(detail: str, engines: tuple[Any, Any]) -> None:
-    answers = [
-        client.put_item(TableName=THINGS, Item=key("new"), ReturnConsumedCapacity=detail)
-        for client in engines
-    ]
+@pytest.mark.parametrize(
+    ("detail", "expected"),
+    [
+        ("NONE", None),
+        ("TOTAL", {"TableName": THINGS, "CapacityUnits": 1.0}),
+        (
+            "INDEXES",
+            {"TableName": THINGS, "CapacityUnits": 1.0, "Table": {"CapacityUnits": 1.0}},
+        ),
+    ],
+)
+def test_capacity_is_told_as_asked(detail: str, expected: Any, engines: dict[str, Any]) -> None:
+    for client in engines.values():
+        fill(client)
 
-    assert answers[0] == answers[1]
+        answer = client.put_item(TableName=THINGS, Item=key("new"), ReturnConsumedCapacity=detail)
+
+        assert answer.get("ConsumedCapacity") == expected
 
 
 SIZES = st.integers(0, 3000)
 
 
 @given(before=SIZES, after=SIZES, indexed=st.booleans())
-def test_any_put_costs_what_it_costs_on_dynoxide(
-    engines: tuple[Any, Any], before: int, after: int, indexed: bool
+def test_any_put_costs_the_same_on_every_engine(
+    engines: dict[str, Any], before: int, after: int, indexed: bool
 ) -> None:
     more = {"g": text("1"), "h": text("1")} if indexed else {}
     costs = []
-    for client in engines:
+    for client in engines.values():
         client.put_item(TableName=THINGS, Item={**key("any"), **more, "a": text("x" * before)})
         costs.append(
             units(client.put_item(**ASK, Item={**key("any"), **more, "a": text("x" * after)}))
         )
 
-    assert costs[0] == costs[1]
+    assert all(one == costs[0] for one in costs)
+    assert costs[0][1] >= max(before, after) / 1024
 
 
 @pytest.mark.parametrize(
@@ -214,8 +262,8 @@ def test_size_of_a_value(value: dict[str, Any], size: int) -> None:
     assert value_size(DynamoType(value)) == size
 
 
-def test_refused_write_costs_what_it_would_have(engines: tuple[Any, Any]) -> None:
-    ours, _ = engines
+def test_refused_write_costs_what_it_would_have(engines: dict[str, Any]) -> None:
+    ours = engines["moto"]
     fill(ours)
     calls = ours._engine._calls
     before = calls.of().write_units

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from moto.dynamodb.models.table import Table
 
 from tests.contract.moto_engines import (
+    OTHERS,
     THINGS,
     as_it_is,
-    dynoxide,
     key,
     number,
     repaired,
@@ -21,7 +21,7 @@ from tests.contract.moto_engines import (
 )
 from tidegate.local.repairs import dynamodb_queries
 
-ENGINES = [repaired, dynoxide]
+ENGINES = [repaired, *OTHERS]
 LETTERS = "abcdefgh"
 
 

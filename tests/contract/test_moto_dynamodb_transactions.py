@@ -9,9 +9,9 @@ from botocore.exceptions import ClientError
 from moto.dynamodb.models import dynamodb_backends
 
 from tests.contract.moto_engines import (
+    OTHERS,
     THINGS,
     as_it_is,
-    dynoxide,
     key,
     number,
     repaired,
@@ -19,7 +19,7 @@ from tests.contract.moto_engines import (
     text,
 )
 
-REPAIRED = [repaired, repaired_over_http, dynoxide]
+REPAIRED = [repaired, repaired_over_http, *OTHERS]
 
 
 def put(sort: str, **more: Any) -> dict[str, Any]:

@@ -8,9 +8,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.contract.moto_engines import (
+    OTHERS,
     THINGS,
     as_it_is,
-    dynoxide,
     key,
     number,
     repaired,
@@ -18,7 +18,7 @@ from tests.contract.moto_engines import (
     text,
 )
 
-REPAIRED = [repaired, repaired_over_http, dynoxide]
+REPAIRED = [repaired, repaired_over_http, *OTHERS]
 TOO_LARGE = "x" * (400 * 1024 + 1)
 
 
