@@ -16,21 +16,20 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import NoReturn
 
 from tidegate.domain.selection import (
     FIELDS,
     NULL,
-    Both,
-    Either,
-    Ends,
-    Everything,
-    Named,
     Selection,
-    Walk,
-    Where,
-    Without,
+    both,
+    either,
+    ends,
+    everything,
+    named,
+    walk,
+    where,
+    without,
 )
 from tidegate.errors import DefinitionError
 
@@ -108,19 +107,19 @@ class _Parser:
         parts = [self.both()]
         while self.word("or"):
             parts.append(self.both())
-        return parts[0] if len(parts) == 1 else Either(tuple(parts))
+        return parts[0] if len(parts) == 1 else either(parts)
 
     def both(self) -> Selection:
         parts = [self.negated()]
         while self.word("and"):
             parts.append(self.negated())
-        return parts[0] if len(parts) == 1 else Both(tuple(parts))
+        return parts[0] if len(parts) == 1 else both(parts)
 
     def negated(self) -> Selection:
         if not self.word("not"):
             return self.traversal()
         self.deeper()
-        found = Without(Everything(), self.negated())
+        found = without(everything(), self.negated())
         self.depth -= 1
         return found
 
@@ -128,11 +127,11 @@ class _Parser:
         up, levels = self.leading()
         of, found = self.item(), []
         if up:
-            found.append(Walk(of, True, levels))
+            found.append(walk(of, upstream=True, depth=levels))
         if self.take("+"):
-            found.append(Walk(of, False, self.number()))
+            found.append(walk(of, upstream=False, depth=self.number()))
         if len(found) == 2:
-            return Either(tuple(found))
+            return either(found)
         return found[0] if found else of
 
     def leading(self) -> tuple[bool, int | None]:
@@ -176,7 +175,7 @@ class _Parser:
                 self.place -= 1
                 self.unexpected("roots(...) or sinks(...)")
             self.place += 1
-            return Ends(self.inside(), token.value.lower() == "roots")
+            return ends(self.inside(), roots=token.value.lower() == "roots")
         return self.bare(token)
 
     def inside(self) -> Selection:
@@ -190,6 +189,8 @@ class _Parser:
     def atom(self, token: _Token) -> Selection:
         field = token.value.lower()
         if field not in FIELDS:
+            from difflib import get_close_matches
+
             close = get_close_matches(field, FIELDS, n=1)
             hint = f"Did you mean `{close[0]}:`? " if close else ""
             self.refuse(
@@ -200,8 +201,8 @@ class _Parser:
         if field == "is" and value not in ("external", "materializable"):
             self.refuse(f"asks for is:{value}", "Ask for is:external or is:materializable.")
         if field == "tag" and self.take("="):
-            return Where("tag", value, self.value("a value after `=`"))
-        return Named((value,)) if field == "key" and "*" not in value else Where(field, value)
+            return where("tag", value, self.value("a value after `=`"))
+        return named([value]) if field == "key" and "*" not in value else where(field, value)
 
     def value(self, wanted: str) -> str:
         if not self.now.is_value:
@@ -212,16 +213,16 @@ class _Parser:
     def bare(self, token: _Token) -> Selection:
         name = token.value
         if name == "*" and token.kind == "word":
-            return Everything()
+            return everything()
         if "*" not in name or token.kind == "text":
-            return Named((name,))
-        of = Named((name.strip("*"),))
+            return named([name])
+        of = named([name.strip("*")])
         if name == NULL or "*" in name.strip("*") or "**" in name:
             self.refuse(f"has the name {name!r}", f"Write `key:{name}` for a pattern.")
-        parts = [Walk(of, True)] if name.startswith("*") else []
+        parts = [walk(of, upstream=True)] if name.startswith("*") else []
         if name.endswith("*"):
-            parts.append(Walk(of, False))
-        return Either(tuple(parts))
+            parts.append(walk(of, upstream=False))
+        return either(parts)
 
     def deeper(self) -> None:
         self.depth += 1

@@ -6,22 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from tidegate.domain import selection as sets
 from tidegate.domain.asset_graph import AssetGraph
-from tidegate.domain.selection import (
-    Both,
-    Containing,
-    Either,
-    Ends,
-    Everything,
-    Materializable,
-    Named,
-    Prefixed,
-    Selection,
-    Together,
-    Walk,
-    Where,
-    Without,
-)
+from tidegate.domain.selection import Selection
 from tidegate.domain.selection_text import parse_selection
 from tidegate.errors import DefinitionError
 from tidegate.sdk.asset_key import AssetKey, keys_of, prefix_parts
@@ -44,54 +31,54 @@ class AssetSelection:
     @staticmethod
     def all(include_sources: bool = False) -> AssetSelection:
         """All assets; external ones too if asked for."""
-        return AssetSelection(Everything(external=include_sources))
+        return AssetSelection(sets.everything(external=include_sources))
 
     @staticmethod
     def assets(*assets: CoercibleToAssetDep) -> AssetSelection:
         """These assets: definitions, keys or strings."""
-        return AssetSelection(Named(tuple(str(key) for one in assets for key in keys_of(one))))
+        return AssetSelection(sets.named([str(key) for one in assets for key in keys_of(one)]))
 
     @staticmethod
     def keys(*keys: str | Sequence[str] | AssetKey) -> AssetSelection:
-        return AssetSelection(Named(tuple(str(AssetKey.from_coercible(key)) for key in keys)))
+        return AssetSelection(sets.named([str(AssetKey.from_coercible(key)) for key in keys]))
 
     @staticmethod
     def groups(*groups: str, include_sources: bool = False) -> AssetSelection:
-        found: Selection = Either(tuple(Where("group", name) for name in groups))
-        return AssetSelection(found if include_sources else Materializable(found))
+        found: Selection = sets.either([sets.where("group", name) for name in groups])
+        return AssetSelection(found if include_sources else sets.materializable(found))
 
     @staticmethod
     def tag(key: str, value: str, include_sources: bool = False) -> AssetSelection:
-        found: Selection = Where("tag", key, value)
-        return AssetSelection(found if include_sources else Materializable(found))
+        found: Selection = sets.where("tag", key, value)
+        return AssetSelection(found if include_sources else sets.materializable(found))
 
     @staticmethod
     def tag_string(string: str, include_sources: bool = False) -> AssetSelection:
         """By ``"key=value"``, or ``"key"`` for any value."""
         key, equals, value = string.partition("=")
-        found: Selection = Where("tag", key, value if equals else None)
-        return AssetSelection(found if include_sources else Materializable(found))
+        found: Selection = sets.where("tag", key, value if equals else None)
+        return AssetSelection(found if include_sources else sets.materializable(found))
 
     @staticmethod
     def kind(kind: str, include_sources: bool = False) -> AssetSelection:
-        found: Selection = Where("kind", kind)
-        return AssetSelection(found if include_sources else Materializable(found))
+        found: Selection = sets.where("kind", kind)
+        return AssetSelection(found if include_sources else sets.materializable(found))
 
     @staticmethod
     def owner(owner: str) -> AssetSelection:
-        return AssetSelection(Where("owner", owner))
+        return AssetSelection(sets.where("owner", owner))
 
     @staticmethod
     def key_prefixes(
         *key_prefixes: str | Sequence[str], include_sources: bool = False
     ) -> AssetSelection:
-        found: Selection = Prefixed(tuple(prefix_parts(one) for one in key_prefixes))
-        return AssetSelection(found if include_sources else Materializable(found))
+        found: Selection = sets.prefixed([prefix_parts(one) for one in key_prefixes])
+        return AssetSelection(found if include_sources else sets.materializable(found))
 
     @staticmethod
     def key_substring(key_substring: str, include_sources: bool = False) -> AssetSelection:
-        found: Selection = Containing(key_substring)
-        return AssetSelection(found if include_sources else Materializable(found))
+        found: Selection = sets.containing(key_substring)
+        return AssetSelection(found if include_sources else sets.materializable(found))
 
     @staticmethod
     def from_string(string: str) -> AssetSelection:
@@ -114,8 +101,8 @@ class AssetSelection:
         if isinstance(selection, str):
             return AssetSelection.from_string(selection)
         if isinstance(selection, (list, tuple, set, frozenset)):
-            parts = (AssetSelection.from_coercible(one).selection for one in selection)
-            return AssetSelection(Either(tuple(parts)))
+            parts = [AssetSelection.from_coercible(one).selection for one in selection]
+            return AssetSelection(sets.either(parts))
         try:
             return AssetSelection.assets(selection)  # type: ignore[arg-type]
         except DefinitionError:
@@ -134,23 +121,25 @@ class AssetSelection:
 
     def roots(self) -> AssetSelection:
         """Those that have nothing of the selection upstream."""
-        return AssetSelection(Ends(self.selection, roots=True))
+        return AssetSelection(sets.ends(self.selection, roots=True))
 
     def sinks(self) -> AssetSelection:
         """Those that have nothing of the selection downstream."""
-        return AssetSelection(Ends(self.selection, roots=False))
+        return AssetSelection(sets.ends(self.selection, roots=False))
 
     def materializable(self) -> AssetSelection:
         """Without external assets."""
-        return AssetSelection(Materializable(self.selection))
+        return AssetSelection(sets.materializable(self.selection))
 
     def upstream_source_assets(self) -> AssetSelection:
         """The external assets anywhere upstream."""
-        return AssetSelection(Materializable(Walk(self.selection, True), external=True))
+        return AssetSelection(
+            sets.materializable(sets.walk(self.selection, upstream=True), external=True)
+        )
 
     def required_multi_asset_neighbors(self) -> AssetSelection:
         """With all that the steps of its assets make along with them."""
-        return AssetSelection(Together(self.selection))
+        return AssetSelection(sets.together(self.selection))
 
     def resolve(self, all_assets: AssetGraph) -> list[AssetKey]:
         """The keys, in the order of the graph.
@@ -165,16 +154,18 @@ class AssetSelection:
             raise DefinitionError(
                 f"A selection has depth={depth!r}.", mend="Give a whole number, 0 or more, or None."
             )
-        return AssetSelection(Walk(self.selection, upstream, depth, include_self))
+        return AssetSelection(
+            sets.walk(self.selection, upstream=upstream, depth=depth, include_self=include_self)
+        )
 
     def __or__(self, other: AssetSelection) -> AssetSelection:
-        return AssetSelection(Either((self.selection, _checked(other))))
+        return AssetSelection(sets.either([self.selection, _checked(other)]))
 
     def __and__(self, other: AssetSelection) -> AssetSelection:
-        return AssetSelection(Both((self.selection, _checked(other))))
+        return AssetSelection(sets.both([self.selection, _checked(other)]))
 
     def __sub__(self, other: AssetSelection) -> AssetSelection:
-        return AssetSelection(Without(self.selection, _checked(other)))
+        return AssetSelection(sets.without(self.selection, _checked(other)))
 
 
 def _checked(other: Any) -> Selection:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tidegate.domain.asset_graph import AssetGraph, AssetNode
+from tidegate.domain.selection import where
 from tidegate.domain.selection_text import parse_selection
 from tidegate.errors import DefinitionError
 
@@ -140,6 +143,21 @@ def test_any_text_is_a_selection_or_refused(text: str) -> None:
         assert error.mend
     else:
         assert found <= set(GRAPH.nodes)
+
+
+@given(st.text(alphabet="ab*", max_size=8), st.text(alphabet="ab", max_size=8))
+def test_a_star_stands_for_any_text(pattern: str, key: str) -> None:
+    graph = AssetGraph([node(key)])
+    expected = re.fullmatch(re.escape(pattern).replace(r"\*", ".*"), key) is not None
+
+    assert (where("key", pattern).keys(graph) == {key}) == expected
+
+
+def test_a_pattern_of_many_stars_is_quick() -> None:
+    """A regular expression would not end in anyone's lifetime."""
+    graph = AssetGraph([node("a" * 500)])
+
+    assert where("key", "*a" * 100 + "*b").keys(graph) == set()
 
 
 SIMPLE = st.sampled_from(["a", "b", "c", "d", "p/e", "group:raw", "tag:team", "is:external", "*"])
