@@ -318,6 +318,23 @@ def test_assets_pass_values_by_key_and_partition_and_record_materializations(
     assert tg.latest_materialization("scaled", partition="one") is None
 
 
+def test_an_unpartitioned_asset_in_a_partitioned_run_is_recorded_without_a_partition(
+    deploy: Deploy,
+) -> None:
+    tg = deploy(Definitions(assets=[source, scaled]))
+
+    run_id = tg.materialize("*", partition_key="two")
+    tg.settle()
+
+    assert tg.run(run_id).status == "SUCCESS"
+    events = [one for one in tg.run(run_id).events if one.kind == "ASSET_MATERIALIZATION"]
+    assert [(one.data["asset"], one.data["partition"]) for one in events] == [
+        ("source", None),
+        ("scaled", "two"),
+    ]
+    assert tg.latest_materialization("source").run_id == run_id
+
+
 def test_metadata_and_logs_are_recorded(deploy: Deploy) -> None:
     @asset
     def logged(context: AssetExecutionContext) -> MaterializeResult:

@@ -18,7 +18,7 @@ from tidegate.app.services import Services
 from tidegate.domain.event import EventKind
 from tidegate.domain.plan import PlanStep
 from tidegate.domain.run import Run, StepRow, StepStatus, step_claim_id
-from tidegate.domain.task import MAX_REPORT_BYTES, Report, StepFailure
+from tidegate.domain.task import MAX_REPORT_BYTES, Materialization, Report, StepFailure
 from tidegate.errors import ReportError, RequestError
 from tidegate.ports import AssetRecord, Event
 
@@ -204,7 +204,7 @@ def _record(services: Services, run: Run, step: PlanStep, row: StepRow, report: 
     services.store.assets.materialized(
         AssetRecord(
             asset=one.asset,
-            partition=one.partition if one.partition is not None else run.partition_key,
+            partition=_partition(services, run, one),
             run_id=run.run_id,
             at=row.finished_at or report.finished_at,
             metadata=one.metadata,
@@ -214,11 +214,21 @@ def _record(services: Services, run: Run, step: PlanStep, row: StepRow, report: 
         )
         for one in report.materializations
     )
-    events = _events(run, step, row, report)
+    events = _events(services, run, step, row, report)
     services.store.events.append(run.run_id, f"step/{step.index}/{row.attempt}", events)
 
 
-def _events(run: Run, step: PlanStep, row: StepRow, report: Report) -> list[Event]:
+def _partition(services: Services, run: Run, one: Materialization) -> str | None:
+    """The partition that was made: the run's, unless the report names one or the asset has none."""
+    asset = services.manifests.get(run.manifest).assets[one.asset]
+    if one.partition is not None or asset["partitions"] is None:
+        return one.partition
+    return run.partition_key
+
+
+def _events(
+    services: Services, run: Run, step: PlanStep, row: StepRow, report: Report
+) -> list[Event]:
     began, ended = row.started_at or report.started_at, row.finished_at or report.finished_at
     start = Event(
         run_id=run.run_id, at=began, kind=EventKind.STEP_START, step=step.key, attempt=row.attempt
@@ -234,16 +244,21 @@ def _events(run: Run, step: PlanStep, row: StepRow, report: Report) -> list[Even
         for line in report.logs
     ]
     done = replace(start, at=ended)
-    return [start, *logged, *_produced(run, done, report), _outcome(done, row, report.failure)]
+    return [
+        start,
+        *logged,
+        *_produced(services, run, done, report),
+        _outcome(done, row, report.failure),
+    ]
 
 
-def _produced(run: Run, done: Event, report: Report) -> Iterator[Event]:
+def _produced(services: Services, run: Run, done: Event, report: Report) -> Iterator[Event]:
     if report.logs_key:
         yield replace(done, kind=EventKind.LOGS_CAPTURED, data={"key": report.logs_key})
     for one in report.materializations:
         data = {
             "asset": one.asset,
-            "partition": one.partition if one.partition is not None else run.partition_key,
+            "partition": _partition(services, run, one),
             "metadata": one.metadata,
         }
         yield replace(done, kind=EventKind.ASSET_MATERIALIZATION, message=one.asset, data=data)
