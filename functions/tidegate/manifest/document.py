@@ -186,7 +186,7 @@ class Manifest:
         return found
 
     def _chosen(self, job: str, document: JobDoc, assets: tuple[str, ...] | None) -> Iterable[str]:
-        offered = document["assets"] or []
+        offered = frozenset(document["assets"] or [])
         if assets is None:
             return offered
         for key in assets:

@@ -86,13 +86,14 @@ class JobDefinition:
                 )
             self.check_fed(InvocationError)
             return list(self.steps)
+        offered = frozenset(self.asset_keys)
         for key in assets or ():
-            if key not in self.asset_keys:
+            if key not in offered:
                 raise UnknownAssetError(
                     f"Job {self.name!r} does not materialize an asset {key!r}.",
                     mend=f"{suggestion(key, self.asset_keys)}Choose among its assets.",
                 )
-        return steps_within(self.steps, frozenset(self.asset_keys if assets is None else assets))
+        return steps_within(self.steps, offered if assets is None else frozenset(assets))
 
     def check_fed(self, kind: type[DefinitionError | InvocationError]) -> None:
         """Raise when an input of a step has no source, no default and no value."""
