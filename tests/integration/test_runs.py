@@ -490,6 +490,32 @@ def test_a_nested_graph_runs_as_its_steps(deploy: Deploy) -> None:
     assert tg.output(run_id, "twice.second") == 3
 
 
+@pytest.mark.parametrize(
+    "ops",
+    [
+        {"billing.pay": {"config": {"amount": 7}}},
+        {"billing": {"ops": {"pay": {"config": {"amount": 7}}}}},
+    ],
+)
+def test_config_of_a_step_in_a_graph_is_found_by_its_key_and_under_its_graph(
+    deploy: Deploy, ops: dict[str, object]
+) -> None:
+    @graph
+    def billing() -> int:
+        return pay()
+
+    @job
+    def invoice() -> None:
+        billing()
+
+    tg = deploy(Definitions(jobs=[invoice]))
+
+    run_id = tg.submit("invoice", run_config={"ops": ops})
+    tg.settle()
+
+    assert tg.output(run_id, "billing.pay") == 7
+
+
 @asset(compute=Ecs(cpu=256, memory=512))
 def heavy() -> int:
     return 7

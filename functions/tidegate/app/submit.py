@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -130,7 +131,7 @@ def check_config(manifest: Manifest, steps: list[StepDoc], config: dict[str, Any
             mend="Sections: ops, resources, execution, loggers.",
         )
     by_key = {step["key"]: step for step in steps}
-    ops = _section(config, "ops")
+    ops = dict(_flat(_section(config, "ops")))
     for name in ops:
         if name not in by_key:
             raise ConfigError(
@@ -154,6 +155,15 @@ def _section(config: dict[str, Any], name: str) -> dict[str, Any]:
     if not isinstance(section, dict):
         raise ConfigError(f"Run config section {name!r} must be a mapping.")
     return section
+
+
+def _flat(ops: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Config by step key: that of a graph's ops may stand under the graph (``outer: {ops: {inner: ...}}``)."""
+    for name, given in ops.items():
+        if isinstance(given, dict) and set(given) == {"ops"} and isinstance(given["ops"], dict):
+            yield from _flat(given["ops"], f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", given
 
 
 def _check_against(path: str, schema: dict[str, Any] | None, given: Any) -> None:
