@@ -9,7 +9,7 @@ from moto.dynamodb.parsing.expressions import UpdateExpressionParser  # type: ig
 
 from tests.contract.moto_engines import THINGS, as_it_is, key, number, repaired
 from tidegate.local.repairs import dynamodb_expressions, expressions
-from tidegate.local.repairs.expressions import UnusualError
+from tidegate.local.repairs.operators import UnusualError
 
 
 class Parsed:

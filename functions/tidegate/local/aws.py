@@ -81,14 +81,7 @@ class LocalAws:
         port: int = 0,
         seed: int = 0,
     ) -> None:
-        if store not in STORES:
-            raise InvocationError(
-                f"There is no store {store!r}.", mend=f"Stores: {', '.join(STORES)}."
-            )
-        if persist_dir is not None and store != "dynoxide":
-            raise InvocationError(
-                "moto forgets everything when the process ends.", mend='Use store="dynoxide".'
-            )
+        _check_store(store, persist_dir)
         self.clock = clock or SimulatedClock()
         self.region = region
         self.prefix = prefix
@@ -336,6 +329,15 @@ class LocalAws:
                 dynamodb.create_table(**parameters)
         if self._engine is None:
             _made[self.prefix, self.region] = take_tables(self.region)
+
+
+def _check_store(store: str, persist_dir: Path | None) -> None:
+    if store not in STORES:
+        raise InvocationError(f"There is no store {store!r}.", mend=f"Stores: {', '.join(STORES)}.")
+    if persist_dir is not None and store != "dynoxide":
+        raise InvocationError(
+            "moto forgets everything when the process ends.", mend='Use store="dynoxide".'
+        )
 
 
 def _iso(moment: datetime) -> str:

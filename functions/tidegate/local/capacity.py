@@ -11,6 +11,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from moto.dynamodb.models.dynamo_type import DynamoType, Item
@@ -122,6 +123,7 @@ def value_size(value: DynamoType) -> int:
     return sum(len(one.encode()) for one in inner)
 
 
+@lru_cache(maxsize=4096)
 def _number_size(text: str) -> int:
     digits = str(text).lower().split("e")[0].lstrip("+-").replace(".", "").strip("0")
     return math.ceil(len(digits) / 2) + 1 + str(text).startswith("-")

@@ -23,7 +23,7 @@ from moto.dynamodb.responses import DynamoHandler
 
 from tidegate.local.capacity import attributes_size
 from tidegate.local.repairs import dynamodb_updates, expressions
-from tidegate.local.repairs.expressions import UnusualError
+from tidegate.local.repairs.operators import UnusualError, Values
 from tidegate.local.repairs.patch import Repair
 from tidegate.local.repairs.undo import Key, find, key_of, put
 
@@ -140,7 +140,7 @@ def _ordinary_key(table: Table, attributes: Mapping[str, Any]) -> Key:
     return key
 
 
-def _changed(key: Key, update: expressions.Update, values: expressions.Values) -> Item:
+def _changed(key: Key, update: expressions.Update, values: Values) -> Item:
     """The item as the update makes it; nothing is stored. All operands are those of the item before."""
     table, stored = key[0], find(key)
     before: dict[str, DynamoType] = {} if stored is None else stored.attrs

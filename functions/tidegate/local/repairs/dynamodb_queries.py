@@ -12,7 +12,7 @@ from __future__ import annotations
 import copy
 from bisect import bisect_left, bisect_right, insort
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -101,12 +101,9 @@ def _query(
     index_name: str | None = None,
     consistent_read: bool = False,
     filter_expression: Any = None,
-    hash_key_conditions: list[tuple[str, DynamoType]] | None = None,
-    range_key_conditions: list[tuple[str, str, list[DynamoType]]] | None = None,
-    **filter_kwargs: Any,
+    **more: Any,
 ) -> tuple[list[Item], int, dict[str, Any] | None]:
-    several = len(hash_key_conditions or ()) > 1 or len(range_key_conditions or ()) > 1
-    if hash_key is None or filter_kwargs or several or self.range_key_attr is None:
+    if hash_key is None or not _is_ordinary(self, more):
         return _table_query(
             self,
             hash_key,
@@ -119,29 +116,61 @@ def _query(
             index_name,
             consistent_read,
             filter_expression,
-            hash_key_conditions=hash_key_conditions,
-            range_key_conditions=range_key_conditions,
-            **filter_kwargs,
+            **more,
         )
+    index = None if index_name is None else _index(self, index_name, consistent_read)
     condition = (range_comparison, range_objs) if range_comparison else None
-    start = exclusive_start_key
-    if index_name is None:
-        found = _of_partition(self, hash_key, condition, start, scan_index_forward)
-        size: Callable[[Item], int] = lambda item: attributes_size(item.attrs)
-    else:
-        index = _index(self, index_name, consistent_read)
-        found = _of_index(self, index, hash_key, condition, start, scan_index_forward)
-        size = lambda item: attributes_size(projected(self, index, item))
-    page, more = _page(found, limit, size)
-    last = self._get_last_evaluated_key(page[-1], index_name) if more else None
-    items = copy.deepcopy(page)
-    if index_name is not None:
-        items = [_only(item, projected(self, index, item)) for item in items]
+    walk = Walk(self, index, hash_key, condition, exclusive_start_key, scan_index_forward)
+    page, ended = _page(walk, limit)
+    last = self._get_last_evaluated_key(page[-1], index_name) if ended else None
+    items = [walk.shown(item) for item in copy.deepcopy(page)]
     if filter_expression is not None:
         items = [item for item in items if filter_expression.expr(item)]
     if projection_expressions:
         items = [item.project(projection_expressions) for item in items]
     return items, len(page), last
+
+
+def _is_ordinary(table: Table, more: Mapping[str, Any]) -> bool:
+    """Neither the old filters nor keys of several attributes."""
+    conditions = (more.get("hash_key_conditions"), more.get("range_key_conditions"))
+    filters = more.keys() - {"hash_key_conditions", "range_key_conditions"}
+    return (
+        not filters
+        and table.range_key_attr is not None
+        and all(len(one or ()) <= 1 for one in conditions)
+    )
+
+
+@dataclass(frozen=True)
+class Walk:
+    """The items of one partition of a table or an index, in the order of the query."""
+
+    table: Table
+    index: GlobalSecondaryIndex | None
+    hash_key: DynamoType
+    condition: Condition | None
+    start: Mapping[str, Any] | None
+    forward: bool
+
+    def __iter__(self) -> Iterator[Item]:
+        asked = (self.hash_key, self.condition, self.start, self.forward)
+        if self.index is None:
+            return _of_partition(self.table, *asked)
+        return _of_index(self.table, self.index, *asked)
+
+    def size(self, item: Item) -> int:
+        """Bytes of the item as the table or index holds it."""
+        if self.index is None:
+            return attributes_size(item.attrs)
+        return attributes_size(projected(self.table, self.index, item))
+
+    def shown(self, item: Item) -> Item:
+        """The item without what the index does not hold."""
+        if self.index is not None:
+            for name in item.attrs.keys() - projected(self.table, self.index, item).keys():
+                del item.attrs[name]
+        return item
 
 
 def _of_partition(
@@ -245,15 +274,13 @@ def _cast(value: Any) -> Any:
     return (value if isinstance(value, DynamoType) else DynamoType(value)).cast_value
 
 
-def _page(
-    found: Iterable[Item], limit: int | None, size: Callable[[Item], int]
-) -> tuple[list[Item], bool]:
+def _page(walk: Walk, limit: int | None) -> tuple[list[Item], bool]:
     """The items of one page, and whether it ended before the last of them was reached."""
     page: list[Item] = []
     total = 0
     ended = True
-    for item in found:
-        more = size(item)
+    for item in walk:
+        more = walk.size(item)
         if page and total + more > PAGE_BYTES:
             break
         total += more
@@ -270,12 +297,6 @@ def _note(size: int) -> None:
     measure = _MEASURE.get(None)
     if measure is not None:
         measure.bytes += size
-
-
-def _only(item: Item, attributes: dict[str, DynamoType]) -> Item:
-    for name in item.attrs.keys() - attributes.keys():
-        del item.attrs[name]
-    return item
 
 
 def _scan(self: Table, *args: Any, **more: Any) -> Any:

@@ -7,37 +7,22 @@ raises ``UnusualError``, and moto does it in its own way and with its own words.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from functools import lru_cache
-from typing import Any
 
 from moto.dynamodb.models.dynamo_type import DynamoType
 from moto.dynamodb.parsing.reserved_keywords import ReservedKeywords
 
-Attributes = Mapping[str, DynamoType]
-Values = Mapping[str, DynamoType]
-Test = Callable[[Attributes, Values], bool]
-Operand = Callable[[Attributes, Values], DynamoType | None]
+from tidegate.local.repairs import operators
+from tidegate.local.repairs.operators import Operand, Test, UnusualError, Values
+
 Names = tuple[tuple[str, str], ...]
 """ExpressionAttributeNames, sorted."""
 
 _TOKEN = re.compile(r"\s*(<>|<=|>=|[=<>(),+\-]|[#:]?[A-Za-z0-9_]+)")
-_COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
-    "<": lambda a, b: bool(a < b),
-    "<=": lambda a, b: bool(a <= b),
-    ">": lambda a, b: bool(a > b),
-    ">=": lambda a, b: bool(a >= b),
-}
-_ORDERED = frozenset({"S", "N"})
-_SETS = frozenset({"SS", "NS", "BS"})
 _WORDS = frozenset({"AND", "OR", "NOT", "IN", "BETWEEN", "SET", "REMOVE", "ADD", "DELETE"})
 _CLAUSES = frozenset({"SET", "REMOVE", "ADD", "DELETE"})
-
-
-class UnusualError(Exception):
-    """Not done here."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +134,7 @@ class _Reader:
         return self._comparison()
 
     def _comparison(self) -> Test:
-        function = _FUNCTIONS.get(self._next)
+        function = operators.FUNCTIONS.get(self._next)
         if function is not None:
             self._take()
             return function(self._arguments())
@@ -157,11 +142,11 @@ class _Reader:
         if self._takes("BETWEEN"):
             low = self._operand()
             self._take("AND")
-            return _between(left, low, self._operand())
+            return operators.between(left, low, self._operand())
         if self._takes("IN"):
-            return _among(left, self._arguments())
+            return operators.among(left, self._arguments())
         sign = self._take("=", "<>", "<", "<=", ">", ">=")
-        return _compare(sign, left, self._operand())
+        return operators.compare(sign, left, self._operand())
 
     def _arguments(self) -> list[Operand]:
         self._take("(")
@@ -213,7 +198,9 @@ class _Reader:
             self._take("=")
             return Change(attribute, self._sum())
         operand = self._operand()
-        return Change(attribute, (_add if clause == "ADD" else _delete)(attribute, operand))
+        return Change(
+            attribute, (operators.add if clause == "ADD" else operators.delete)(attribute, operand)
+        )
 
     def _sum(self) -> Operand:
         left = self._term()
@@ -221,15 +208,17 @@ class _Reader:
             return left
         sign = 1 if self._take() == "+" else -1
         right = self._term()
-        return lambda a, v: _number(_decimal(left(a, v)) + sign * _decimal(right(a, v)))
+        return lambda a, v: operators.number(
+            operators.decimal(left(a, v)) + sign * operators.decimal(right(a, v))
+        )
 
     def _term(self) -> Operand:
         if not self._takes("IF_NOT_EXISTS"):
-            return _present(self._operand())
+            return operators.present(self._operand())
         self._take("(")
         attribute = self._attribute()
         self._take(",")
-        otherwise = _present(self._operand())
+        otherwise = operators.present(self._operand())
         self._take(")")
         return lambda a, v: a[attribute] if attribute in a else otherwise(a, v)
 
@@ -252,155 +241,3 @@ def _value(values: Values, name: str) -> DynamoType:
     if name not in values:
         raise UnusualError(name)
     return values[name]
-
-
-def _compare(sign: str, left: Operand, right: Operand) -> Test:
-    if sign == "=":
-        return lambda a, v: _equal(left(a, v), right(a, v))
-    if sign == "<>":
-        return lambda a, v: not _equal(left(a, v), right(a, v))
-    compare = _COMPARISONS[sign]
-
-    def test(attributes: Attributes, values: Values) -> bool:
-        one: Any = left(attributes, values)
-        other: Any = right(attributes, values)
-        return _are_ordered(one, other) and compare(one.cast_value, other.cast_value)
-
-    return test
-
-
-def _equal(left: DynamoType | None, right: DynamoType | None) -> bool:
-    if left is None or right is None:
-        return False
-    return left.type == right.type and bool(left.cast_value == right.cast_value)
-
-
-def _are_ordered(left: Any, right: Any) -> bool:
-    """Whether one can be less than the other: text and text, number and number."""
-    return left is not None and right is not None and left.type == right.type in _ORDERED
-
-
-def _between(*operands: Operand) -> Test:
-    def test(attributes: Attributes, values: Values) -> bool:
-        found: list[Any] = [read(attributes, values) for read in operands]
-        value, first, last = found
-        if not (_are_ordered(value, first) and _are_ordered(value, last)):
-            return False
-        return bool(first.cast_value <= value.cast_value <= last.cast_value)
-
-    return test
-
-
-def _among(operand: Operand, choices: list[Operand]) -> Test:
-    return lambda a, v: any(_equal(operand(a, v), one(a, v)) for one in choices)
-
-
-def _exists(arguments: list[Operand]) -> Test:
-    (one,) = _exactly(arguments, 1)
-    return lambda a, v: one(a, v) is not None
-
-
-def _not_exists(arguments: list[Operand]) -> Test:
-    (one,) = _exactly(arguments, 1)
-    return lambda a, v: one(a, v) is None
-
-
-def _begins_with(arguments: list[Operand]) -> Test:
-    one, prefix = _exactly(arguments, 2)
-
-    def test(attributes: Attributes, values: Values) -> bool:
-        value, start = one(attributes, values), prefix(attributes, values)
-        if value is None or start is None or value.type != "S" or start.type != "S":
-            return False
-        return bool(value.value.startswith(start.value))
-
-    return test
-
-
-def _contains(arguments: list[Operand]) -> Test:
-    one, part = _exactly(arguments, 2)
-
-    def test(attributes: Attributes, values: Values) -> bool:
-        value, inner = one(attributes, values), part(attributes, values)
-        if value is None or inner is None:
-            return False
-        if value.type not in {"S", *_SETS}:
-            raise UnusualError(value.type)
-        fits = inner.type == ("S" if value.type == "S" else value.type[0])
-        return fits and inner.cast_value in value.cast_value
-
-    return test
-
-
-def _exactly(arguments: list[Operand], count: int) -> list[Operand]:
-    if len(arguments) != count:
-        raise UnusualError("arguments")
-    return arguments
-
-
-_FUNCTIONS: dict[str, Callable[[list[Operand]], Test]] = {
-    "attribute_exists": _exists,
-    "attribute_not_exists": _not_exists,
-    "begins_with": _begins_with,
-    "contains": _contains,
-}
-
-
-def _present(operand: Operand) -> Operand:
-    def read(attributes: Attributes, values: Values) -> DynamoType:
-        found = operand(attributes, values)
-        if found is None:
-            raise UnusualError("a missing attribute")
-        return found
-
-    return read
-
-
-def _decimal(value: DynamoType | None) -> Decimal:
-    if value is None or value.type != "N":
-        raise UnusualError("not a number")
-    return Decimal(value.value)
-
-
-def _number(value: Decimal) -> DynamoType:
-    whole = value == value.to_integral_value()
-    return DynamoType({"N": str(int(value)) if whole else format(value.normalize(), "f")})
-
-
-def _add(attribute: str, operand: Operand) -> Operand:
-    def add(attributes: Attributes, values: Values) -> DynamoType:
-        given, stored = operand(attributes, values), attributes.get(attribute)
-        if given is None or given.type not in {"N", *_SETS}:
-            raise UnusualError("ADD")
-        if stored is None:
-            return given
-        if stored.type != given.type:
-            raise UnusualError("ADD")
-        if given.type == "N":
-            return _number(_decimal(stored) + _decimal(given))
-        have = _members(stored)
-        new = [one for key, one in _members(given).items() if key not in have]
-        return DynamoType({stored.type: [*stored.value, *new]})
-
-    return add
-
-
-def _delete(attribute: str, operand: Operand) -> Operand:
-    def delete(attributes: Attributes, values: Values) -> DynamoType | None:
-        given, stored = operand(attributes, values), attributes.get(attribute)
-        if given is None or given.type not in _SETS:
-            raise UnusualError("DELETE")
-        if stored is None:
-            return None
-        if stored.type != given.type:
-            raise UnusualError("DELETE")
-        gone = _members(given)
-        left = [one for key, one in _members(stored).items() if key not in gone]
-        return DynamoType({stored.type: left}) if left else None
-
-    return delete
-
-
-def _members(value: DynamoType) -> dict[Any, Any]:
-    """The members of a set, by what makes them equal."""
-    return {Decimal(one) if value.type == "NS" else one: one for one in value.value}
