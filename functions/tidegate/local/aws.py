@@ -23,6 +23,7 @@ from typing import Any, Literal, Self
 
 import boto3
 from moto.events.models import events_backends
+from moto.s3.models import s3_backends
 
 from tidegate.adapters.dynamodb.table import DEFAULT_PREFIX, all_tables, bind, table_name
 from tidegate.errors import InvocationError
@@ -44,7 +45,8 @@ from tidegate.local.process import (
     start_moto,
     take_tables,
 )
-from tidegate.local.repairs import eventbridge_targets
+from tidegate.local.repairs import eventbridge_targets, s3_kept
+from tidegate.local.repairs.s3_kept import ObjectFile
 from tidegate.local.role import Role
 from tidegate.local.schema import create_table_parameters
 from tidegate.local.server import USER_CODE_KEY, Server
@@ -65,7 +67,7 @@ class LocalAws:
     """One at a time in a process. Entering creates what every deployment has; ``reset`` empties it.
 
     ``inline``: user code runs on the loop, so that a test is deterministic; else in worker threads. ``persist_dir`` keeps the
-    tables across restarts (dynoxide only). ``may_invoke`` names the functions user code may invoke.
+    tables and the data bucket across restarts (dynoxide only); executions in flight are lost. ``may_invoke`` names the functions user code may invoke.
     """
 
     def __init__(
@@ -98,6 +100,7 @@ class LocalAws:
         self._store = store
         self._persist_dir = persist_dir
         self._engine: Dynoxide | None = None
+        self._objects: ObjectFile | None = None
         self._workers = None if inline else ThreadPoolExecutor(WORKERS, "tidegate-user-code")
         self._server: Server | None = None
         self._port = port
@@ -147,7 +150,11 @@ class LocalAws:
             )
         start_moto()
         os.environ.setdefault("AWS_DEFAULT_REGION", self.region)
-        self._fill()
+        try:
+            self._fill()
+        except BaseException:
+            self._leave()
+            raise
         return self
 
     def __exit__(
@@ -156,6 +163,9 @@ class LocalAws:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self._leave()
+
+    def _leave(self) -> None:
         self.ecs.stop_all()
         if self._server is not None:
             self._server.stop()
@@ -168,6 +178,10 @@ class LocalAws:
         if self._engine is not None:
             self._engine.stop()
             self._engine = None
+        s3_kept.keep(None)
+        if self._objects is not None:
+            self._objects.close()
+            self._objects = None
         reset_moto()
 
     def reset(self) -> None:
@@ -179,6 +193,8 @@ class LocalAws:
         if self._engine is not None:
             for name in self.guard.control_tables:
                 self.client("dynamodb").delete_table(TableName=name)
+        if self._objects is not None:
+            self._objects.clear()
         self._fill()
 
     # What a deployment uses -----------------------------------------------------------------------------------
@@ -283,7 +299,7 @@ class LocalAws:
         eventbridge_targets.route(self._on_event)
         self._bind()
         self._create_tables()
-        self.client("s3").create_bucket(Bucket=self.bucket)
+        self._create_bucket()
         self.client("ecs").create_cluster(clusterName=self.prefix)
         self.task_definition_arn = self.define_task(self.task_family)
         self.calls.clear()
@@ -316,6 +332,15 @@ class LocalAws:
             None,
         ):
             bind(prefix=self.prefix, region=self.region)
+
+    def _create_bucket(self) -> None:
+        self.client("s3").create_bucket(Bucket=self.bucket)
+        if self._persist_dir is None:
+            return
+        if self._objects is None:
+            self._objects = ObjectFile(self._persist_dir / "objects.sqlite", self.bucket)
+        self._objects.fill(s3_backends[ACCOUNT]["aws"])
+        s3_kept.keep(self._objects)
 
     def _create_tables(self) -> None:
         wanted = [create_table_parameters(model, self.prefix) for model in all_tables()]

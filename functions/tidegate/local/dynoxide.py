@@ -27,6 +27,8 @@ from tidegate.local.service import ServiceError, with_binary
 _HOST = "127.0.0.1"
 _PACKAGE = Path("node_modules/@dynoxide/linux-x64/dynoxide")
 _READY_SECONDS = 10.0
+_UNTIL_STDIN_CLOSES = '"$@" & child=$!; cat; kill "$child"; wait "$child"'
+"""Runs a command that ends with this process, even when this process is killed: its end closes the pipe."""
 _WRITES = frozenset({"PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem", "TransactWriteItems"})
 _READS = frozenset({"GetItem", "BatchGetItem", "TransactGetItems", "Query", "Scan"})
 _AUTHORIZATION = (
@@ -67,7 +69,10 @@ class Dynoxide:
             command += ["--db-path", str(db_path)]
         self.port = int(command[4])
         self._process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            ["/bin/sh", "-c", _UNTIL_STDIN_CLOSES, "sh", *command],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
         self._idle: list[http.client.HTTPConnection] = []
         self._wait_until_ready()
@@ -93,7 +98,11 @@ class Dynoxide:
     def stop(self) -> None:
         while self._idle:
             self._idle.pop().close()
-        self._process.terminate()
+        self._end()
+
+    def _end(self) -> None:
+        if self._process.stdin is not None:
+            self._process.stdin.close()
         self._process.wait()
 
     def _wait_until_ready(self) -> None:
@@ -103,8 +112,7 @@ class Dynoxide:
                 if probe.connect_ex((_HOST, self.port)) == 0:
                     return
             time.sleep(0.01)
-        self._process.kill()
-        self._process.wait()
+        self._end()
         raise DeploymentError(
             "dynoxide did not start.", mend=f"Try {find_binary()} by hand, it says why."
         )

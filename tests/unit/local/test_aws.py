@@ -116,6 +116,32 @@ if "dynoxide" in STORES:
         with LocalAws(store="dynoxide", persist_dir=tmp_path / "state") as second:
             assert item(second) == {**KEY, "b": {"B": b"\x00"}}
 
+    def test_data_bucket_is_kept_too(tmp_path: Path) -> None:
+        def objects(aws: LocalAws) -> dict[str, bytes]:
+            s3 = aws.client("s3")
+            listed = s3.list_objects_v2(Bucket=aws.bucket).get("Contents", [])
+            keys = [one["Key"] for one in listed]
+            return {key: s3.get_object(Bucket=aws.bucket, Key=key)["Body"].read() for key in keys}
+
+        with LocalAws(store="dynoxide", persist_dir=tmp_path) as first:
+            s3 = first.client("s3")
+            for key in ("a/b", "a", "gone", "replaced"):
+                s3.put_object(Bucket=first.bucket, Key=key, Body=key.encode())
+            s3.put_object(Bucket=first.bucket, Key="replaced", Body=b"new")
+            s3.delete_object(Bucket=first.bucket, Key="gone")
+            s3.copy_object(
+                Bucket=first.bucket, Key="copy", CopySource={"Bucket": first.bucket, "Key": "a"}
+            )
+            s3.create_bucket(Bucket="another")
+            s3.put_object(Bucket="another", Key="x", Body=b"x")
+
+        with LocalAws(store="dynoxide", persist_dir=tmp_path) as second:
+            assert objects(second) == {"a": b"a", "a/b": b"a/b", "copy": b"a", "replaced": b"new"}
+            second.reset()
+
+        with LocalAws(store="dynoxide", persist_dir=tmp_path) as third:
+            assert objects(third) == {}
+
     def test_bill_counts_units_of_dynoxide_too() -> None:
         with LocalAws(store="dynoxide") as aws:
             aws.client("dynamodb").put_item(TableName=TABLE, Item={**KEY, "x": {"S": "x" * 1500}})
@@ -124,6 +150,21 @@ if "dynoxide" in STORES:
             bill = aws.calls.of()
 
             assert (bill.write_units, bill.read_units) == (2, 0.5)
+
+
+def test_deployment_that_could_not_be_entered_is_not_in_the_way(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fails(model: Any, prefix: str) -> Any:
+        raise ValueError("boom")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("tidegate.local.aws.create_table_parameters", fails)
+        with pytest.raises(ValueError, match="boom"), LocalAws():
+            pass
+
+    with LocalAws() as aws:
+        assert item(aws) is None
 
 
 def test_missing_dynoxide_says_how_to_get_it(

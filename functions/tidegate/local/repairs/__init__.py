@@ -12,6 +12,7 @@ from tidegate.local.repairs import (
     dynamodb_transactions,
     dynamodb_updates,
     eventbridge_targets,
+    s3_kept,
 )
 from tidegate.local.repairs.patch import Repair
 
@@ -22,6 +23,7 @@ ALL: tuple[Repair, ...] = (
     dynamodb_queries.REPAIR,
     dynamodb_expressions.REPAIR,
     eventbridge_targets.REPAIR,
+    s3_kept.REPAIR,
 )
 
 
