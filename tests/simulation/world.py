@@ -84,11 +84,15 @@ class Call:
     subject: str = ""
     began: int = 0
     """Step of the world at which it first began; a repeated call began when the first did."""
+    moved: tuple[str, ...] = ()
+    """Queues it has put into another line: they are on their way until it is over."""
     store: LoggedStore | None = None
     admission: Admission | None = None
 
     def again(self) -> Call:
-        return Call(name=self.name, op=self.op, began=self.began, subject=self.subject)
+        return Call(
+            name=self.name, op=self.op, began=self.began, subject=self.subject, moved=self.moved
+        )
 
 
 @dataclass(frozen=True)
@@ -121,7 +125,7 @@ class World:
         self.settled: dict[str, int] = {}
         """Claims whose ``acquire`` came back, and at which step."""
         self.stood: dict[str, int] = {}
-        """Queues, and the step at which they last changed their line."""
+        """Queues, and the step at which the call that last put them into another line was over."""
         self.lowered: dict[str, int] = {}
         """Limits, and the step at which their capacity was last lowered."""
         self.seen: dict[tuple[int, str], int] = {}
@@ -247,6 +251,7 @@ class World:
             self._crash(call)
             return
         self._forget(call)
+        self.stood.update(dict.fromkeys(call.moved, self.step))
         self._answered(call, answer)
 
     def _access(self, call: Call, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -288,7 +293,9 @@ class World:
         answer = getattr(self.real, name)(*args, **kwargs)
         self._check(before)
         if name == "stand" and answer:
-            self.stood[(args[0] or args[1]).queue] = self.step
+            queue = (args[0] or args[1]).queue
+            self.stood[queue] = MOST_STEPS
+            call.moved += (queue,)
         if name == "release" and answer is None and kwargs["to"] is not None:
             self._check_hand_off(call, args[0], kwargs["to"], before)
         if owed and answer is None:

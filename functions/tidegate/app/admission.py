@@ -7,7 +7,7 @@ again. What keeps it right:
 * A claim that is refused writes that it waits, and *then* looks at the limit again. A claim that is released
   frees its slots, and *then* looks for someone who waits. Whichever writes second sees the other, so no
   wake-up is lost, and nobody touches the count of a limit that stays full.
-* Whoever finds room and a waiter grants to the first in line; see ``_pump``.
+* Whoever finds room and a waiter grants to the first in line; see ``pump.py``.
 * A queue of claims that want several limits is moved to the line of another limit only while that one refuses its
   first claim, in the same write.
 * The first in line of a limit that lacks room is not passed: what becomes free is kept for it by the limit's gate. A write
@@ -22,8 +22,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from tidegate.app import waiting
-from tidegate.app.line import Candidate, LineChanged, Lines
+from tidegate.app.line import LineChanged, Lines
 from tidegate.app.patience import Patience
+from tidegate.app.pump import Pump, held_at
 from tidegate.domain.claim import (
     UNLIMITED,
     Claim,
@@ -31,10 +32,8 @@ from tidegate.domain.claim import (
     Explanation,
     Limit,
     Line,
-    Refusal,
     Wait,
     admissible,
-    new_limit,
 )
 from tidegate.errors import InvocationError, UnavailableError
 from tidegate.ports import AdmissionStore, Clock
@@ -82,7 +81,7 @@ class Admission:
                     if known is not None:
                         return self._known(known)
                     continue
-                self._create(refusal, claim)
+                self._pump(None).create(refusal, claim)
                 parked = replace(
                     claim,
                     state=ClaimState.WAITING,
@@ -101,21 +100,16 @@ class Admission:
         May be repeated: a claim that is done changes nothing, and answers again those it granted that are not launched.
         A claim that waits is cancelled.
         """
+        pump = self._pump(claim_id)
         for _ in self._patience.rounds(f"Claim {claim_id}"):
             claim = self._patience.read(self._store.claim, claim_id)
             if claim is None:
                 return ()
-            if claim.state is ClaimState.DONE:
-                return self._finish(claim)
             try:
-                if claim.state is ClaimState.HELD:
-                    granted = self._let_go(claim)
-                else:
-                    granted = self._withdraw(claim)
+                if self._end(claim, pump):
+                    return pump.granted
             except (UnavailableError, LineChanged):
                 continue
-            if granted is not None:
-                return granted
         raise AssertionError  # rounds() has raised
 
     def cancel(self, claim_id: str) -> tuple[Claim, ...]:
@@ -146,7 +140,9 @@ class Admission:
 
     def pump(self, key: str) -> tuple[Claim, ...]:
         """Grant to those first in line while the limit has room. Answers them, to be launched."""
-        return tuple(self._pump(key, by=None))
+        pump = self._pump(None)
+        pump.look_at([key])
+        return pump.granted
 
     def claim(self, claim_id: str) -> Claim | None:
         return self._patience.read(self._store.claim, claim_id)
@@ -176,139 +172,65 @@ class Admission:
 
     def _known(self, claim: Claim) -> Grant:
         """How a claim that is stored stands, after finishing what an interrupted call may have left."""
-        again = self._unlaunched_of(claim.handed_to)
-        if claim.state is ClaimState.DONE:
-            return Grant(claim=claim, launch=again)
-        if claim.state is ClaimState.HELD:
-            return Grant(claim=claim, launch=(() if claim.launched else (claim,)) + again)
-        granted = self._settle(claim)
-        now = next((one for one in granted if one.claim_id == claim.claim_id), claim)
-        return Grant(claim=now, launch=_once(*granted, *again))
+        pump = self._pump(claim.claim_id)
+        pump.add(self._unlaunched_of(claim.handed_to))
+        if claim.state is ClaimState.WAITING:
+            self._settle(claim, pump)
+        elif claim.state is ClaimState.HELD and not claim.launched:
+            pump.add([claim])
+        now = next((one for one in pump.granted if one.claim_id == claim.claim_id), claim)
+        return Grant(claim=now, launch=pump.granted)
 
-    def _settle(self, claim: Claim) -> list[Claim]:
+    def _settle(self, claim: Claim, pump: Pump) -> None:
         """Look at the line in which the claim waits, after it was parked: the limit may have room by now."""
         limit = self._lines.place(claim)
-        return [] if limit is None else self._pump(limit, by=claim.claim_id)
+        if limit is not None:
+            pump.look_at([limit])
 
-    def _finish(self, claim: Claim) -> tuple[Claim, ...]:
-        """What is left to do about a claim that is done: look once more at all its lines, launch again what it granted."""
-        granted = [one for want in claim.wants for one in self._pump(want.limit, by=claim.claim_id)]
-        return _once(*granted, *self._unlaunched_of(claim.handed_to))
+    def _end(self, claim: Claim, pump: Pump) -> bool:
+        """Release a claim that holds, cancel one that waits. False: something changed meanwhile, read it again."""
+        if claim.state is ClaimState.HELD:
+            return self._let_go(claim, pump)
+        if claim.state is ClaimState.WAITING:
+            expires_at = self._clock.now() + RETENTION
+            if not self._patience.write(self._store.withdraw, claim, expires_at=expires_at):
+                return False
+        # It waits no longer, or a call about it was interrupted: look once more at all its lines.
+        pump.look_at(want.limit for want in claim.wants)
+        pump.add(self._unlaunched_of(claim.handed_to))
+        return True
 
-    def _withdraw(self, claim: Claim) -> tuple[Claim, ...] | None:
-        expires_at = self._clock.now() + RETENTION
-        if not self._patience.write(self._store.withdraw, claim, expires_at=expires_at):
-            return None
-        return self._finish(claim)
-
-    def _let_go(self, claim: Claim) -> tuple[Claim, ...] | None:
-        """Release a claim that holds. None: something changed meanwhile, read it again."""
+    def _let_go(self, claim: Claim, pump: Pump) -> bool:
+        """Hand the slots of a claim on, or free them. False: something changed meanwhile, read it again."""
         lines = {want.limit: self._lines.read(want.limit) for want in claim.wants}
         gone: set[str] = set()
         while True:
-            served, candidate = self._lines.heir(claim, lines, gone)
+            candidate = self._lines.heir(claim, lines, gone)
             now = self._clock.now()
-            to = None if candidate is None else _held(candidate.claim, now)
+            to = None if candidate is None else held_at(candidate.claim, now)
             closing = {key for key, line in lines.items() if _may_be_awaited(line)}
             refusal = self._patience.write(
                 self._store.release, claim, to=to, closing=closing, expires_at=now + RETENTION
             )
             if refusal is None:
-                granted = [] if to is None else [to]
-                for key in _to_look_at(claim, to, lines):
-                    granted += self._pump(key, by=claim.claim_id)
-                return _once(*granted)
+                pump.add([] if to is None else [to])
+                pump.look_at(_to_look_at(claim, to, lines))
+                return True
             if candidate is None or claim.claim_id in refusal.claims:
-                return None
+                return False
             if not refusal.claims:
-                if not any(key in lines for key in refusal.limits):
-                    self._turn_away(candidate, refusal, served)
-                return None
+                moved_to = pump.turn_away(candidate, refusal, lines)
+                pump.look_at([moved_to] if moved_to else [])
+                return False
             gone.update(refusal.claims)
 
-    def _pump(self, key: str, by: str | None) -> list[Claim]:
-        """While the limit has room, grant the first in its line. ``by``: the claim whose call this is."""
-        granted: list[Claim] = []
-        disturbed = self._patience.rounds(f"The line of {key}")
-        while True:
-            line = self._lines.read(key)
-            limit = line.limit
-            if limit is None and not line.entries or limit is not None and limit.room <= 0:
-                return granted
-            try:
-                first = self._lines.first(key, line)
-                if limit is not None and (first is None or first.claim.units_of(key) > limit.room):
-                    if self._is_kept_for(first, limit):
-                        return granted
-                elif first is not None:
-                    claim = self._grant(first, key, by)
-                    if claim is not None:
-                        granted.append(claim)
-                        if limit is None or limit.room > claim.units_of(key):
-                            continue
-                        return granted
-            except (LineChanged, UnavailableError):
-                pass
-            next(disturbed)
-
-    def _grant(self, first: Candidate, key: str, by: str | None) -> Claim | None:
-        """Grant to the first in the line of a limit. None: it was faster elsewhere, or another limit refused it."""
-        held = _held(first.claim, self._clock.now())
-        try:
-            refusal = self._patience.write(self._store.grant, held, served=key, by=by)
-        except UnavailableError:
-            # If it was granted by another call, that one launches it too, which does no harm.
-            known = self._patience.read(self._store.claim, held.claim_id)
-            is_ours = known is not None and known.state is ClaimState.HELD and not known.launched
-            return known if is_ours else None
-        if refusal is None:
-            return held
-        if by is not None and by != held.claim_id and by in refusal.claims:
-            return self._grant(first, key, None)
-        if not refusal.claims:
-            self._turn_away(first, refusal, key)
-        return None
-
-    def _turn_away(self, candidate: Candidate, refusal: Refusal, served: str) -> None:
-        """The first in line was refused by another limit: from now on its queue stands there."""
-        self._create(refusal, candidate.claim)
-        others = [key for key in refusal.limits if key != served]
-        if others:
-            self._lines.move(candidate, others[-1])
-
-    def _is_kept_for(self, first: Candidate | None, limit: Limit) -> bool:
-        """Keep the room a limit has for the first in its line, which needs more. False: the limit has to be read again."""
-        gate = None if first is None else first.claim.order_key
-        if limit.gate == gate:
-            return True
-        self._patience.write(self._store.set_gate, limit.key, limit.gate, gate)
-        return False
-
-    def _create(self, refusal: Refusal, claim: Claim) -> None:
-        """Create the limits that refused a claim without having a row."""
-        for want in claim.wants:
-            if want.limit in refusal.absent:
-                new = new_limit(want)
-                self._patience.read(
-                    self._store.set_limit,
-                    new.key,
-                    new.capacity,
-                    source=new.source,
-                    only_new=True,
-                )
+    def _pump(self, by: str | None) -> Pump:
+        return Pump(self._store, self._clock, self._patience, by=by)
 
     def _unlaunched_of(self, claim_ids: Iterable[str]) -> tuple[Claim, ...]:
         ids = tuple(claim_ids)
         found = self._patience.read(self._store.claims, ids) if ids else []
         return tuple(one for one in found if one.state is ClaimState.HELD and not one.launched)
-
-
-def _held(claim: Claim, now: datetime) -> Claim:
-    return replace(claim, state=ClaimState.HELD, granted_at=now)
-
-
-def _once(*claims: Claim) -> tuple[Claim, ...]:
-    return tuple({claim.claim_id: claim for claim in claims}.values())
 
 
 def _may_be_awaited(line: Line) -> bool:

@@ -51,16 +51,14 @@ class Lines:
             raise LineChanged
         return None
 
-    def heir(
-        self, claim: Claim, lines: Mapping[str, Line], gone: set[str]
-    ) -> tuple[str, Candidate | None]:
-        """The first in the lines of the claim's limits who can have what it gives up, and in whose line it is.
+    def heir(self, claim: Claim, lines: Mapping[str, Line], gone: set[str]) -> Candidate | None:
+        """The first in the lines of the claim's limits who can have what it gives up.
 
         A claim that lacks room in its own line is not passed there. A queue whose first claim lacks room
         at another of the claim's limits is moved to that one's line, and does not delay who comes after it.
 
         Raises:
-            LineChanged: read the lines again.
+            LineChanged: read the lines again; a queue has moved, or another call was at it.
         """
         spare = {
             key: line.limit.room + claim.units_of(key) for key, line in lines.items() if line.limit
@@ -75,14 +73,15 @@ class Lines:
                 if want.limit in closed or spare.get(want.limit, want.units) < want.units
             ]
             if not short:
-                return key, candidate
+                return candidate
             if key in short:
                 closed.add(key)
-            elif not self.move(candidate, short[-1]):
+            else:
+                self.move(candidate, short[-1])
                 raise LineChanged
         if any(not line.is_whole and key not in closed for key, line in lines.items()):
             raise LineChanged
-        return "", None
+        return None
 
     def move(self, candidate: Candidate, to: str) -> bool:
         """Move the candidate's queue to the line of a limit that refuses it. False: it does not, or the queue has moved."""
