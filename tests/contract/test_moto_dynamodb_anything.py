@@ -1,7 +1,8 @@
-"""Any condition and any update does the same on every engine."""
+"""Any condition and any update does the same on every engine, and any query what moto's own does."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +11,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tests.contract.moto_engines import THINGS, key, number, side_by_side, text
+from tidegate.local.repairs import dynamodb_queries
 from tidegate.local.service import ServiceError
 
 Value = dict[str, Any]
@@ -150,3 +152,54 @@ def test_update_does_the_same_on_all_engines(
     outcomes = {name: outcome(client, item, **asked) for name, client in engines.items()}
 
     assert all(one == outcomes["moto"] for one in outcomes.values()), outcomes
+
+
+SORTS = st.lists(
+    st.text(alphabet="ab#0", min_size=1, max_size=4), min_size=1, max_size=12, unique=True
+)
+COMPARISONS = st.sampled_from(
+    ["", *(f" AND sk {sign} :a" for sign in ("=", "<", "<=", ">", ">="))]
+    + [" AND begins_with(sk, :a)", " AND sk BETWEEN :a AND :b"]
+)
+PARTITIONS = itertools.count()
+
+
+@given(
+    stored=SORTS,
+    comparison=COMPARISONS,
+    bounds=st.tuples(*[st.text(alphabet="ab#0", min_size=1, max_size=3)] * 2),
+    forward=st.booleans(),
+    limit=st.one_of(st.none(), st.integers(1, 5)),
+    gone=st.integers(0, 3),
+)
+def test_query_answers_what_motos_own_does(
+    engines: dict[str, Any],
+    stored: list[str],
+    comparison: str,
+    bounds: tuple[str, str],
+    forward: bool,
+    limit: int | None,
+    gone: int,
+) -> None:
+    client, partition = engines["moto"], f"p{next(PARTITIONS)}"
+    for sort in stored:
+        client.put_item(TableName=THINGS, Item=key(sort, partition))
+    for sort in stored[:gone]:
+        client.delete_item(TableName=THINGS, Key=key(sort, partition))
+    low, high = sorted(bounds)
+    asked = {
+        "TableName": THINGS,
+        "KeyConditionExpression": f"pk = :p{comparison}",
+        "ExpressionAttributeValues": {
+            ":p": text(partition),
+            **({":a": text(low)} if ":a" in comparison else {}),
+            **({":b": text(high)} if ":b" in comparison else {}),
+        },
+        "ScanIndexForward": forward,
+    }
+
+    ours = client.query(**asked, **({"Limit": limit} if limit else {}))
+    with dynamodb_queries.REPAIR.removed():
+        theirs = client.query(**asked)
+
+    assert ours["Items"] == theirs["Items"][: limit or None]

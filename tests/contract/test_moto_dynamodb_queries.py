@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from moto.dynamodb.models.table import Table
 
 from tests.contract.moto_engines import (
@@ -19,7 +17,6 @@ from tests.contract.moto_engines import (
     repaired,
     text,
 )
-from tidegate.local.repairs import dynamodb_queries
 
 ENGINES = [repaired, *OTHERS]
 LETTERS = "abcdefgh"
@@ -175,53 +172,6 @@ def test_index_is_never_read_consistently(client: Any) -> None:
             ExpressionAttributeValues={":x": text("x")},
             ConsistentRead=True,
         )
-
-
-SORTS = st.lists(
-    st.text(alphabet="ab#0", min_size=1, max_size=4), min_size=1, max_size=12, unique=True
-)
-CONDITIONS = st.sampled_from(["=", "<", "<=", ">", ">=", "begins_with", "BETWEEN", ""])
-
-
-@given(
-    stored=SORTS,
-    comparison=CONDITIONS,
-    bounds=st.tuples(*[st.text(alphabet="ab#0", min_size=1, max_size=3)] * 2),
-    forward=st.booleans(),
-    limit=st.one_of(st.none(), st.integers(1, 5)),
-    gone=st.integers(0, 3),
-)
-def test_any_query_answers_what_motos_own_does(
-    stored: list[str],
-    comparison: str,
-    bounds: tuple[str, str],
-    forward: bool,
-    limit: int | None,
-    gone: int,
-) -> None:
-    low, high = sorted(bounds)
-    condition, values = "", {":a": text(low)}
-    if comparison == "begins_with":
-        condition = " AND begins_with(sk, :a)"
-    elif comparison == "BETWEEN":
-        condition, values = " AND sk BETWEEN :a AND :b", {":a": text(low), ":b": text(high)}
-    elif comparison:
-        condition = f" AND sk {comparison} :a"
-    more: dict[str, Any] = {"ScanIndexForward": forward, "values": values if condition else {}}
-    with repaired() as client:
-        for sort in stored:
-            client.put_item(TableName=THINGS, Item=key(sort))
-        for sort in stored[:gone]:
-            client.delete_item(TableName=THINGS, Key=key(sort))
-
-        ours = query(
-            client, "pk = :p" + condition, **{**more, **({"Limit": limit} if limit else {})}
-        )
-        with dynamodb_queries.REPAIR.removed():
-            theirs = query(client, "pk = :p" + condition, **more)
-
-    expected = theirs["Items"][: limit or None]
-    assert ours["Items"] == expected
 
 
 class Walks:

@@ -61,6 +61,8 @@ WORKERS = 32
 
 _made: dict[tuple[str, str], Tables] = {}
 """Tables made before in this process, by prefix and region."""
+_clients: dict[tuple[str, str], Any] = {}
+"""By service and region."""
 
 
 class LocalAws:
@@ -105,7 +107,6 @@ class LocalAws:
         self._server: Server | None = None
         self._port = port
         self._seed = seed
-        self._clients: dict[str, Any] = {}
         self._make()
 
     def _make(self) -> None:
@@ -200,10 +201,12 @@ class LocalAws:
     # What a deployment uses -----------------------------------------------------------------------------------
 
     def client(self, service: str) -> Any:
-        """A boto3 client, kept: making one takes tens of milliseconds."""
-        if service not in self._clients:
-            self._clients[service] = boto3.client(service, region_name=self.region)  # type: ignore[call-overload]
-        return self._clients[service]
+        """A boto3 client, kept for the process: making one takes tens of milliseconds."""
+        found = _clients.get((service, self.region))
+        if found is None:
+            found = boto3.client(service, region_name=self.region)  # type: ignore[call-overload]
+            _clients[service, self.region] = found
+        return found
 
     def register(
         self,
