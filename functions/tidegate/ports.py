@@ -124,6 +124,9 @@ class AdmissionStore(Protocol):
     def park(self, claim: Claim) -> bool:
         """Write a new claim as WAITING, in its queue. False: the claim exists."""
 
+    def refuse(self, claim: Claim, *, expires_at: datetime) -> bool:
+        """Write a new claim as DONE: it would not wait. False: the claim exists."""
+
     def grant(self, claim: Claim, *, served: str, by: str | None = None) -> Refusal | None:
         """WAITING -> HELD, out of its queue, with all its units. ``claim`` is as it shall be.
 

@@ -387,6 +387,37 @@ def test_a_limit_named_twice_is_one_want(admission: Admission, claim: ClaimFacto
     assert in_use(admission, "pool/db") == 2
 
 
+def test_a_claim_that_will_not_wait_is_told_who_was_first(
+    admission: Admission, claim: ClaimFactory
+) -> None:
+    admission.try_acquire(claim("a", "job/nightly"))
+    second = claim("b", "job/nightly", "runs")
+
+    refused = admission.try_acquire(second)
+    admission.release("a")
+    again = admission.try_acquire(second)
+
+    assert refused.claim.state is ClaimState.DONE
+    assert (refused.claim.waiting_on, refused.claim.lost_to) == ("job/nightly", ("a",))
+    assert (again.claim.state, again.claim.lost_to) == (ClaimState.DONE, ("a",))
+    assert in_use(admission, "job/nightly") == 0
+    assert admission.waiting("job/nightly") == []
+
+
+def test_a_claim_that_will_not_wait_does_not_pass_those_who_do(
+    admission: Admission, claim: ClaimFactory
+) -> None:
+    for name in ("a", "b"):
+        admission.acquire(claim(name, "pool/db", capacity=2))
+    admission.acquire(claim("wide", wants=(Want(limit="pool/db", units=2, capacity=2),)))
+    admission.release("a")
+
+    refused = admission.try_acquire(claim("c", "pool/db", capacity=2))
+
+    assert refused.claim.state is ClaimState.DONE
+    assert ids(admission.release("b")) == ["wide"]
+
+
 def test_explain_names_the_limit_its_holders_and_how_many_are_ahead(
     admission: Admission, claim: ClaimFactory
 ) -> None:

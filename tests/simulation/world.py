@@ -162,9 +162,10 @@ class World:
                 enqueued_at=START + timedelta(seconds=draw.randint(0, 9)),
             )
             self.claims[claim.claim_id] = claim
-            self._plan("acquire", claim.claim_id, _acquiring(claim))
+            asking = _trying(claim) if draw.random() < 0.08 else _acquiring(claim)
+            self._plan("acquire", claim.claim_id, asking)
             if draw.random() < 0.15:
-                self._plan("acquire", claim.claim_id, _acquiring(claim))
+                self._plan("acquire", claim.claim_id, asking)
             if draw.random() < 0.15:
                 self._plan_end("cancel", claim.claim_id)
         for key in keys:
@@ -500,6 +501,10 @@ class World:
 
 def _acquiring(claim: Claim) -> Op:
     return lambda admission: admission.acquire(claim)
+
+
+def _trying(claim: Claim) -> Op:
+    return lambda admission: admission.try_acquire(claim)
 
 
 def _pumping(key: str) -> Op:

@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from tidegate.app import waiting
-from tidegate.app.line import LineChanged, Lines
+from tidegate.app.line import LineChanged, LineMoved, Lines
 from tidegate.app.patience import Patience
 from tidegate.app.pump import Pump, held_at
 from tidegate.domain.claim import (
@@ -40,6 +40,8 @@ from tidegate.ports import AdmissionStore, Clock
 
 RETENTION = timedelta(days=14)
 """How long a claim that is done is remembered, so that a late or repeated call about it changes nothing."""
+MOST_NAMED = 20
+"""Holders a claim that would not wait is told of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +49,7 @@ class Grant:
     """What came of asking for a claim."""
 
     claim: Claim
-    """HELD or WAITING; DONE if it was released or cancelled before."""
+    """HELD or WAITING; DONE if it was released or cancelled before, or would not wait."""
     launch: tuple[Claim, ...] = ()
     """Claims this call granted and that are to be launched: this one, or others it found first in line."""
 
@@ -69,30 +71,17 @@ class Admission:
         Raises:
             InvocationError: the claim wants less than one unit of something.
         """
-        claim = admissible(claim)
-        for _ in self._patience.rounds(f"Claim {claim.claim_id}"):
-            held = replace(claim, state=ClaimState.HELD, granted_at=self._clock.now())
-            try:
-                refusal = self._patience.write(self._store.admit, held)
-                if refusal is None:
-                    return Grant(claim=held, launch=(held,))
-                if refusal.claims:
-                    known = self._patience.read(self._store.claim, claim.claim_id)
-                    if known is not None:
-                        return self._known(known)
-                    continue
-                self._pump(None).create(refusal, claim)
-                parked = replace(
-                    claim,
-                    state=ClaimState.WAITING,
-                    waiting_on=refusal.limits[-1],
-                    waiting_since=held.granted_at,
-                )
-                if self._patience.write(self._store.park, parked):
-                    return self._known(parked)
-            except UnavailableError:
-                continue
-        raise AssertionError  # rounds() has raised
+        return self._ask(claim, self._park)
+
+    def try_acquire(self, claim: Claim) -> Grant:
+        """Ask for all the claim wants, now or never. A refused claim is DONE, and ``lost_to`` names who held the limit.
+
+        What ``skip`` and ``queue_one`` are made of. Asked again, it answers the same, for as long as the claim is remembered.
+
+        Raises:
+            InvocationError: the claim wants less than one unit of something.
+        """
+        return self._ask(claim, self._refuse)
 
     def release(self, claim_id: str) -> tuple[Claim, ...]:
         """Give up all slots of a claim. Answers the claims granted thereby that are still to be launched.
@@ -101,16 +90,19 @@ class Admission:
         A claim that waits is cancelled.
         """
         pump = self._pump(claim_id)
-        for _ in self._patience.rounds(f"Claim {claim_id}"):
+        disturbed = self._patience.rounds(f"Claim {claim_id}")
+        while True:
             claim = self._patience.read(self._store.claim, claim_id)
             if claim is None:
                 return ()
             try:
                 if self._end(claim, pump):
                     return pump.granted
-            except (UnavailableError, LineChanged):
+            except LineMoved:
                 continue
-        raise AssertionError  # rounds() has raised
+            except (UnavailableError, LineChanged):
+                pass
+            next(disturbed)
 
     def cancel(self, claim_id: str) -> tuple[Claim, ...]:
         """End a claim whether it waits or holds. Answers as ``release`` does."""
@@ -169,6 +161,40 @@ class Admission:
     def unlaunched(self, before: datetime, limit: int = 100) -> list[Claim]:
         """Claims granted before that moment whose launch is not recorded: what the sweep launches."""
         return self._patience.read(self._store.unlaunched, before, limit)
+
+    def _ask(self, claim: Claim, otherwise: Callable[[Claim, str], Grant | None]) -> Grant:
+        """Grant, or do ``otherwise`` about the limit that refused, which answers None if the claim exists by then."""
+        claim = admissible(claim)
+        for _ in self._patience.rounds(f"Claim {claim.claim_id}"):
+            held = held_at(claim, self._clock.now())
+            try:
+                refusal = self._patience.write(self._store.admit, held)
+                if refusal is None:
+                    return Grant(claim=held, launch=(held,))
+                if refusal.claims:
+                    known = self._patience.read(self._store.claim, claim.claim_id)
+                    grant = None if known is None else self._known(known)
+                else:
+                    self._pump(None).create(refusal, claim)
+                    grant = otherwise(claim, refusal.limits[-1])
+                if grant is not None:
+                    return grant
+            except UnavailableError:
+                continue
+        raise AssertionError  # rounds() has raised
+
+    def _park(self, claim: Claim, on: str) -> Grant | None:
+        now = self._clock.now()
+        parked = replace(claim, state=ClaimState.WAITING, waiting_on=on, waiting_since=now)
+        is_new = self._patience.write(self._store.park, parked)
+        return self._known(parked) if is_new else None
+
+    def _refuse(self, claim: Claim, on: str) -> Grant | None:
+        holders = self._patience.read(self._store.holders, on, MOST_NAMED)
+        refused = replace(claim, state=ClaimState.DONE, waiting_on=on, lost_to=tuple(holders))
+        expires_at = self._clock.now() + RETENTION
+        is_new = self._patience.write(self._store.refuse, refused, expires_at=expires_at)
+        return Grant(claim=refused) if is_new else None
 
     def _known(self, claim: Claim) -> Grant:
         """How a claim that is stored stands, after finishing what an interrupted call may have left."""

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from heapq import heapify, heappop, heappush
-from itertools import count
+from typing import NoReturn
 
 from tidegate.app.patience import Patience
 from tidegate.domain.claim import LAST, Claim, Line, Standing, rank_of
@@ -23,6 +22,10 @@ PAGE = 5
 
 class LineChanged(Exception):
     """What was read of a line is no longer so, or not enough of it was read: read it again."""
+
+
+class LineMoved(LineChanged):
+    """It is this call that changed it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,8 +80,7 @@ class Lines:
             if key in short:
                 closed.add(key)
             else:
-                self.move(candidate, short[-1])
-                raise LineChanged
+                raise LineMoved if self.move(candidate, short[-1]) else LineChanged
         if any(not line.is_whole and key not in closed for key, line in lines.items()):
             raise LineChanged
         return None
@@ -88,9 +90,9 @@ class Lines:
         was = candidate.standing
         if was is None:
             return False
-        now = Standing(
-            queue=was.queue, limit=to, rank=candidate.claim.order_key, version=was.version + 1
-        )
+        # The rank stays: who has parked since the queue was read relies on it, and may be before this candidate.
+        rank = min(was.rank, candidate.claim.order_key)
+        now = replace(was, limit=to, rank=rank, version=was.version + 1)
         return self.stand(was, now, refused=candidate.claim)
 
     def place(self, claim: Claim) -> str | None:
@@ -126,36 +128,25 @@ class Lines:
 
     def _in_order(self, lines: Mapping[str, Line]) -> Iterator[tuple[str, Candidate]]:
         """Who waits in these lines, first come first, as far as the lines were read."""
-        ends = {
-            key: None if line.is_whole or not line.entries else rank_of(line.entries[-1])
+        entries = sorted(
+            (rank_of(entry), key, place)
             for key, line in lines.items()
-        }
-        serial = count()
-        heap: list[tuple[str, int, str, Claim | Standing | Candidate]] = [
-            (rank_of(entry), next(serial), key, entry)
-            for key, line in lines.items()
-            for entry in line.entries
-        ]
-        heapify(heap)
-        while heap:
-            _, _, key, entry = heappop(heap)
+            for place, entry in enumerate(line.entries)
+        )
+        for number, (rank, key, place) in enumerate(entries):
+            entry = lines[key].entries[place]
             if isinstance(entry, Claim):
                 yield key, Candidate(claim=entry)
-            elif isinstance(entry, Candidate):
-                yield key, entry
-            else:
-                candidate = self._candidate(entry)
-                if candidate is None:
-                    continue
-                order, end = candidate.claim.order_key, ends[key]
-                if end is not None and order > end:
+                continue
+            candidate = self._candidate(entry)
+            if candidate is not None:
+                order = candidate.claim.order_key
+                following = [one[0] for one in entries[number + 1 : number + 2]]
+                if not lines[key].is_whole:
+                    following.append(rank_of(lines[key].entries[-1]))
+                if order < rank or any(one < order for one in following):
                     self._put_right(candidate)
-                    raise LineChanged
-                if heap and order > heap[0][0]:
-                    candidate = self._put_right(candidate)
-                    heappush(heap, (order, next(serial), key, candidate))
-                else:
-                    yield key, candidate
+                yield key, candidate
 
     def _candidate(self, entry: Standing) -> Candidate | None:
         queue = self._patience.read(self._store.queue, entry.queue, 1)
@@ -166,14 +157,12 @@ class Lines:
         self._take_away(entry)
         return None
 
-    def _put_right(self, candidate: Candidate) -> Candidate:
-        """Give a queue the rank of its first claim."""
+    def _put_right(self, candidate: Candidate) -> NoReturn:
+        """Give a queue the rank of its first claim. A claim that parked meanwhile may be before it: so look again."""
         was = candidate.standing
         assert was is not None
         now = replace(was, rank=candidate.claim.order_key, version=was.version + 1)
-        if not self.stand(was, now):
-            raise LineChanged
-        return replace(candidate, standing=now)
+        raise LineMoved if self.stand(was, now) else LineChanged
 
     def _take_away(self, entry: Standing) -> None:
         """An empty queue leaves the line, in two writes.
@@ -189,7 +178,7 @@ class Lines:
             if queue.claims or queue.standing != last:
                 if queue.claims:
                     self.place(queue.claims[0])
-                raise LineChanged
+                raise LineMoved
             entry = last
         if not self.stand(entry, None):
             raise LineChanged

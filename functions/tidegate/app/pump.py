@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import replace
 from datetime import datetime
 
-from tidegate.app.line import Candidate, LineChanged, Lines
+from tidegate.app.line import Candidate, LineChanged, LineMoved, Lines
 from tidegate.app.patience import Patience
 from tidegate.domain.claim import Claim, ClaimState, Limit, Refusal, new_limit
 from tidegate.errors import UnavailableError
@@ -46,12 +46,12 @@ class Pump:
             key = todo.pop()
             try:
                 moved_to = self._look(key)
+                if moved_to:
+                    todo += [key, moved_to]
+            except LineMoved:
+                todo.append(key)
             except (LineChanged, UnavailableError):
                 todo.append(key)
-                next(disturbed)
-                continue
-            if moved_to:
-                todo += [key, moved_to]
                 next(disturbed)
 
     def turn_away(
@@ -131,15 +131,14 @@ class Pump:
         """Keep the room a limit has for the first in its line, which needs more; open it when there is none.
 
         Raises:
-            LineChanged: it was kept for another; look again now that this is known to others.
+            LineChanged: it was kept for another; look again now that others know.
         """
         gate = None if first is None else first.claim.order_key
         if limit.gate != gate:
-            self._set_gate(limit, gate)
-            raise LineChanged
+            raise LineMoved if self._set_gate(limit, gate) else LineChanged
 
-    def _set_gate(self, limit: Limit, gate: str | None) -> None:
-        self._patience.write(self._store.set_gate, limit.key, limit.gate, gate)
+    def _set_gate(self, limit: Limit, gate: str | None) -> bool:
+        return self._patience.write(self._store.set_gate, limit.key, limit.gate, gate)
 
     def _restore(self, key: str, first: Candidate | None) -> Limit:
         """A limit that was dropped while somebody came to wait for it."""

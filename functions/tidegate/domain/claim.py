@@ -61,6 +61,8 @@ class Claim:
     """False while HELD: a caller died between grant and launch; the sweep launches it."""
     handed_to: tuple[str, ...] = ()
     """Claims granted on the way by calls about this one, so that a retried call launches them again."""
+    lost_to: tuple[str, ...] = ()
+    """DONE without ever having held: it would not wait, and these held the limit ``waiting_on``."""
 
     @property
     def order_key(self) -> str:

@@ -107,6 +107,13 @@ class DynamoAdmissionStore:
         transaction.put(wait_row(claim))
         return not transaction.commit()
 
+    def refuse(self, claim: Claim, *, expires_at: datetime) -> bool:
+        """1 write unit."""
+        row = claim_row(claim)
+        row.expires_at = expires_at
+        _, is_new = write.put("refuse", row, ABSENT)
+        return is_new
+
     def grant(self, claim: Claim, *, served: str, by: str | None = None) -> Refusal | None:
         """4 write units for the claim and its place in the queue, 4 for each limit, 2 to record it."""
         transaction = Transaction("grant")

@@ -136,6 +136,7 @@ def claim_row(claim: Claim) -> AdmissionTable:
         waiting_since=claim.waiting_since,
         granted_at=claim.granted_at,
         unlaunched=shard_of(claim.claim_id) if is_held else None,
+        lost_to=set(claim.lost_to) or None,
     )
 
 
@@ -217,6 +218,7 @@ def _claim(row: AdmissionTable, claim_id: str, state: ClaimState) -> Claim:
         granted_at=row.granted_at,
         launched=bool(row.launched),
         handed_to=tuple(sorted(row.handed_to or ())),
+        lost_to=tuple(sorted(row.lost_to or ())),
     )
 
 

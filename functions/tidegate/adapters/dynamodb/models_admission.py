@@ -94,6 +94,7 @@ class AdmissionTable(ControlTable):
     unlaunched = UnicodeAttribute(null=True)
     launched = BooleanAttribute(null=True)
     handed_to = UnicodeSetAttribute(null=True)
+    lost_to = UnicodeSetAttribute(null=True)
     expires_at = TTLAttribute(null=True)
 
     # Where a queue stands.

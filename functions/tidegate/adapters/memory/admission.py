@@ -93,6 +93,10 @@ class MemoryAdmissionStore:
             self._places(claim).put(claim.order_key, claim)
             return True
 
+    def refuse(self, claim: Claim, *, expires_at: datetime) -> bool:
+        with self._lock:
+            return self._claims.setdefault(claim.claim_id, claim) is claim
+
     def grant(self, claim: Claim, *, served: str, by: str | None = None) -> Refusal | None:
         with self._lock:
             gone = self._not_waiting(claim)
