@@ -42,6 +42,7 @@ def new_run() -> Callable[..., Run]:
             partition_key="2026-01-01",
             assets=("raw/weather", "clean"),
             run_key="k-1",
+            held_pools=("gpu", "warehouse"),
         )
         return replace(run, **changes)
 

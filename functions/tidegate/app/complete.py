@@ -14,10 +14,11 @@ from datetime import datetime
 from typing import Any
 
 from tidegate.app.launch import advance, launch
+from tidegate.app.run_claim import step_released
 from tidegate.app.services import Services
 from tidegate.domain.event import EventKind
 from tidegate.domain.plan import PlanStep
-from tidegate.domain.run import Run, StepRow, StepStatus, step_claim_id
+from tidegate.domain.run import Run, StepRow, StepStatus
 from tidegate.domain.task import MAX_REPORT_BYTES, Materialization, Report, StepFailure
 from tidegate.errors import ReportError, RequestError
 from tidegate.ports import AssetRecord, Event
@@ -55,10 +56,7 @@ def complete(services: Services, outcome: Mapping[str, Any]) -> None:
         return
     if wrote or row.fingerprint == report.fingerprint():
         _record(services, run, step, row, report)
-    granted = (
-        services.admission.release(step_claim_id(run_id, index, attempt)) if step.pools else ()
-    )
-    launch(services, granted)
+    launch(services, step_released(services, run, plan, index, attempt))
     launch(services, advance(services, run, plan, row))
 
 

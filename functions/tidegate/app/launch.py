@@ -12,10 +12,16 @@ from collections import deque
 from collections.abc import Iterable
 from datetime import datetime
 
+from tidegate.app.run_claim import (
+    FIRST,
+    first_step_began,
+    first_steps_meanwhile,
+    run_released,
+)
 from tidegate.app.services import Services
 from tidegate.domain.claim import Claim, ClaimState
 from tidegate.domain.event import EventKind
-from tidegate.domain.limit import wants_of_step
+from tidegate.domain.limit import place_in_line, pools_of_step, wants_of_step
 from tidegate.domain.plan import (
     END,
     FAILED,
@@ -32,7 +38,6 @@ from tidegate.domain.run import (
     RunStatus,
     StepRow,
     StepStatus,
-    run_claim_id,
     step_claim_id,
 )
 from tidegate.domain.task import Invocation
@@ -47,15 +52,23 @@ _NOT_BEGUN: frozenset[StepStatus | None] = frozenset({None, StepStatus.WAITING})
 
 
 def launch(services: Services, claims: Iterable[Claim]) -> None:
-    """Launch granted claims, and whatever those launches grant in turn."""
-    todo = deque(claims)
+    """Launch granted claims, and whatever those launches grant in turn.
+
+    That a claim is launched is recorded after all that came of it, so a call that dies is found by its repeat.
+    """
+    todo, done = deque(claims), list[Claim]()
     while todo:
         claim = todo.popleft()
         if claim.launch["kind"] == "run":
             todo.extend(_start_run(services, claim))
-        else:
+        elif claim.launch["kind"] == "step":
             todo.extend(_start_claimed_step(services, claim))
-        services.admission.launched(claim.claim_id)
+        done.append(claim)
+        if not todo:
+            for one in reversed(done):
+                services.admission.launched(one.claim_id)
+            todo.extend(more for one in done for more in first_steps_meanwhile(services, one))
+            done.clear()
 
 
 def _start_run(services: Services, claim: Claim) -> list[Claim]:
@@ -70,14 +83,14 @@ def _start_run(services: Services, claim: Claim) -> list[Claim]:
     if run is None or run.status not in _LIVE:
         # Cancelled while it was being granted, or long finished: give the slots on.
         return list(services.admission.release(claim.claim_id))
+    try:
+        plan = services.manifests.get(run.manifest).plan(run.job, run.assets)
+    except (DeploymentError, NotFoundError) as error:
+        return finish(services, run, RunStatus.FAILURE, reason=str(error))
     granted: list[Claim] = []
-    if run.status is RunStatus.STARTING:
-        try:
-            plan = services.manifests.get(run.manifest).plan(run.job, run.assets)
-        except (DeploymentError, NotFoundError) as error:
-            return finish(services, run, RunStatus.FAILURE, reason=str(error))
-        for index in plan.roots:
-            granted += begin_step(services, run, plan, index, Gathered())
+    first = claim.launch.get(FIRST)
+    for index in plan.roots:
+        granted += begin_step(services, run, plan, index, Gathered(), has_pools=index == first)
     _started(services, run)
     return granted
 
@@ -97,10 +110,24 @@ def _started(services: Services, run: Run) -> None:
 
 
 def begin_step(
-    services: Services, run: Run, plan: RunPlan, index: int, gathered: Gathered, *, attempt: int = 1
+    services: Services,
+    run: Run,
+    plan: RunPlan,
+    index: int,
+    gathered: Gathered,
+    *,
+    attempt: int = 1,
+    has_pools: bool = False,
 ) -> list[Claim]:
-    """A step with nothing left to wait for upstream: start it, or let it wait for its slots. Answers claims to launch."""
-    wants = wants_of_step(plan.steps[index], services.settings)
+    """A step with nothing left to wait for upstream: start it, or let it wait for its slots. Answers claims to launch.
+
+    ``has_pools``: the run's claim holds its pools for it.
+    """
+    step, settings = plan.steps[index], services.settings
+    wants = wants_of_step(step, settings, run, services.executor_of(run))
+    if has_pools:
+        held = pools_of_step(step, settings, run)
+        wants = tuple(want for want in wants if want not in held)
     if not wants:
         return _start_step(services, run, plan, index, attempt, gathered)
     now = services.clock.now()
@@ -108,8 +135,8 @@ def begin_step(
         Claim(
             claim_id=step_claim_id(run.run_id, index, attempt),
             wants=wants,
-            priority=run.priority + plan.steps[index].priority,
-            enqueued_at=now,
+            priority=run.priority + step.priority,
+            enqueued_at=place_in_line(run, now, settings),
             launch={"kind": "step", "run_id": run.run_id, "index": index, "attempt": attempt},
         )
     )
@@ -165,6 +192,8 @@ def _start_step(
             ).to_json(),
         )
     )
+    if services.settings.op_granularity_run_buffer and index in plan.roots:
+        return first_step_began(services, run.run_id)
     return []
 
 
@@ -288,7 +317,15 @@ def finish(services: Services, run: Run, to: RunStatus, *, reason: str | None) -
             ],
         )
         _publish(services, ended, ended.status)
-    return list(services.admission.release(run_claim_id(run.run_id)))
+    return run_released(services, run, _plan(services, run))
+
+
+def _plan(services: Services, run: Run) -> RunPlan | None:
+    """None: its manifest is gone, which is why it ends; no step of it ever began."""
+    try:
+        return services.manifests.get(run.manifest).plan(run.job, run.assets)
+    except (DeploymentError, NotFoundError):
+        return None
 
 
 def _publish(services: Services, run: Run, status: RunStatus) -> None:

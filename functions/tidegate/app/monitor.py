@@ -17,6 +17,7 @@ from typing import Any
 from tidegate.app.admit import admit
 from tidegate.app.complete import complete
 from tidegate.app.launch import advance, launch
+from tidegate.app.run_claim import step_released
 from tidegate.app.services import Services
 from tidegate.domain.run import Run, RunStatus, StepStatus
 
@@ -145,5 +146,6 @@ def _stalled(services: Services, run: Run, now: datetime) -> Counter[str]:
     plan = services.manifests.get(run.manifest).plan(run.job, run.assets)
     logger.warning("sweep_advances", extra={"run_id": run.run_id})
     for row in rows:
+        launch(services, step_released(services, run, plan, row.index, row.attempt))
         launch(services, advance(services, run, plan, row))
     return Counter(stalled=1)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from tidegate.domain.executor import Executor, executor_of
 from tidegate.errors import DeploymentError
 from tidegate.manifest.document import Manifest
 
 if TYPE_CHECKING:
     from tidegate.app.admission import Admission
+    from tidegate.domain.run import Run
     from tidegate.domain.settings import Settings
     from tidegate.ports import Blobs, Bus, Clock, Ids, Launcher, RunQueue, Store
 
@@ -62,3 +64,13 @@ class Services:
     """Version of the user-code function that new runs execute on."""
     published: set[str] = field(default_factory=set)
     """Manifests this process has published already."""
+
+    def executor_of(self, run: Run) -> Executor:
+        """What holds within the run: by its config, else its job's.
+
+        Raises:
+            DeploymentError, NotFoundError: the run's manifest, or its job in there, is gone.
+        """
+        return executor_of(
+            self.manifests.get(run.manifest).job(run.job).get("executor"), run.run_config
+        )

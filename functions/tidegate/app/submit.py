@@ -12,6 +12,9 @@ import fastjsonschema
 
 from tidegate.app.services import Services
 from tidegate.domain import partitions
+from tidegate.domain.executor import executor_of
+from tidegate.domain.limit import held_pools, pool_capacity, pool_key
+from tidegate.domain.pause import setting_of
 from tidegate.domain.run import (
     Run,
     RunStatus,
@@ -68,6 +71,9 @@ def _new_run(services: Services, request: RunRequest) -> Run:
         raise RequestError("The selection has nothing to run.", mend="Select at least one asset.")
     config = request.run_config if request.run_config is not None else (job["run_config"] or {})
     check_config(manifest, steps, config)
+    executor_of(job.get("executor"), config)
+    held = held_pools(manifest.plan(request.job, request.assets), services.settings)
+    _check_slots(services, steps, held)
     tags = {**job["tags"], **canonical_tags(request.tags)}
     partition = request.partition_key or tags.get(PARTITION_TAG)
     now = services.clock.now()
@@ -92,6 +98,7 @@ def _new_run(services: Services, request: RunRequest) -> Run:
         partition_key=partition,
         assets=request.assets,
         run_key=request.run_key,
+        held_pools=held,
     )
 
 
@@ -100,6 +107,30 @@ def _publish_manifest(services: Services) -> None:
     if digest not in services.published:
         services.manifests.publish()
         services.published.add(digest)
+
+
+def _check_slots(services: Services, steps: list[StepDoc], held: tuple[str, ...]) -> None:
+    """No step wants more slots than its pool has by now: it would wait for ever, and all behind it.
+
+    A pool set to 0 is closed on purpose, and refuses nobody. Pools of one slot a step need not be looked at.
+    """
+    most: dict[str, tuple[int, str]] = {}
+    for step in steps:
+        for pool, slots in step["pools"].items():
+            if slots > 1 and pool not in held:
+                most[pool] = max(most.get(pool, (0, "")), (slots, step["key"]))
+    for pool, (slots, key) in most.items():
+        limit = services.admission.limit(pool_key(pool))
+        if limit is None:
+            capacity = pool_capacity(services.settings, pool)
+        else:
+            capacity = setting_of(limit).capacity
+        if 0 < capacity < slots:
+            raise RequestError(
+                f"Step {key!r} takes {slots} slots of pool {pool!r}, which has {capacity}.",
+                mend=f"Raise it with `tidegate limits set pool/{pool} {slots}`, "
+                "or let the step take fewer.",
+            )
 
 
 def _check_size(config: dict[str, Any], tags: dict[str, str]) -> None:

@@ -1,13 +1,19 @@
-"""Which limits a run and a step want. The keys are the names people see and set: ``runs``, ``pool/db``, ``job/nightly``."""
+"""Which limits a run and a step want. The keys are the names people see and set: ``runs``, ``pool/db``, ``job/nightly``.
+
+A run wants its slots from launch to end, a step while it runs. Which of the two a pool is held by is fixed when
+the run is submitted (``Run.held_pools``), so that a deploy in between makes neither both of them claim nor none.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
 
 from tidegate.domain.claim import Want
+from tidegate.domain.executor import Executor
 from tidegate.domain.plan import PlanStep, RunPlan
 from tidegate.domain.run import Run
-from tidegate.domain.settings import UNLIMITED, Settings
+from tidegate.domain.settings import UNLIMITED, Settings, TagLimit
 
 RUNS = "runs"
 
@@ -28,24 +34,69 @@ def tag_key(key: str, value: str | None = None) -> str:
     return f"run-tag/{key}" if value is None else f"run-tag/{key}={value}"
 
 
+def ahead_key(pools: Iterable[str]) -> str:
+    """Runs that began although all of their first steps wait for these pools."""
+    return f"ahead/{'+'.join(pools)}"
+
+
+def run_key(run_id: str) -> str:
+    """Steps of one run."""
+    return f"run/{run_id}"
+
+
+def step_tag_key(run_id: str, key: str, value: str | None = None) -> str:
+    """Steps of one run that carry a tag."""
+    named = key if value is None else f"{key}={value}"
+    return f"run/{run_id}/tag/{named}"
+
+
 def pool_capacity(settings: Settings, name: str) -> int:
     """What a pool starts with: its own setting, else the default, else no limit."""
     default = settings.default_pool_limit
     return settings.pools.get(name, UNLIMITED if default is None else default)
 
 
-def wants_of_run(run: Run, plan: RunPlan, settings: Settings) -> tuple[Want, ...]:
+def held_pools(plan: RunPlan, settings: Settings) -> tuple[str, ...]:
+    """The pools that a run submitted now holds itself, from launch to end: those of run granularity."""
+    names = {name for step in plan.steps for name, _ in step.pools}
+    return tuple(sorted(name for name in names if settings.granularity_of(name) == "run"))
+
+
+def place_in_line(run: Run, at: datetime, settings: Settings) -> datetime:
+    """As if from when what the run asks for at this moment waits: backfills let live runs go first, for some time.
+
+    The lead they give has an end, so however many live runs come, a run of a backfill has its turn.
+    """
+    return at + timedelta(seconds=settings.backfill_yield_seconds) if run.yields else at
+
+
+def wants_of_run(run: Run, settings: Settings) -> tuple[Want, ...]:
     """All limits a run needs a slot of, from launch to end."""
-    return tuple(_merged(_run_wants(run, plan, settings)))
+    return tuple(_merged(_run_wants(run, settings)))
 
 
-def wants_of_step(step: PlanStep, settings: Settings) -> tuple[Want, ...]:
-    """All limits a step needs slots of while it runs. Pools of run granularity are held by its run."""
+def wants_of_step(
+    step: PlanStep, settings: Settings, run: Run, executor: Executor
+) -> tuple[Want, ...]:
+    """All limits a step needs slots of while it runs."""
+    return tuple(_merged(_step_wants(step, settings, run, executor)))
+
+
+def pools_of_step(step: PlanStep, settings: Settings, run: Run) -> tuple[Want, ...]:
+    """The pools among them; not those that its run holds."""
     return tuple(
         Want(limit=pool_key(name), units=slots, capacity=pool_capacity(settings, name))
         for name, slots in step.pools
-        if settings.granularity_of(name) == "op"
+        if name not in run.held_pools
     )
+
+
+def limits_of_steps(plan: RunPlan, run: Run, executor: Executor) -> tuple[str, ...]:
+    """The keys of all limits within a run: what is forgotten when it ends."""
+    if not executor.is_limited:
+        return ()
+    keys = {want.limit for step in plan.steps for want in _within_run(step, run, executor)}
+    return tuple(sorted(keys))
 
 
 def configured_limits(settings: Settings) -> dict[str, int]:
@@ -60,36 +111,79 @@ def configured_limits(settings: Settings) -> dict[str, int]:
     return limits
 
 
-def _run_wants(run: Run, plan: RunPlan, settings: Settings) -> Iterator[Want]:
+def default_capacity(key: str, settings: Settings) -> int | None:
+    """What a limit that settings do not name outright has by a rule of theirs; None: no rule is about it."""
+    kind, _, name = key.partition("/")
+    if kind == "pool":
+        return pool_capacity(settings, name)
+    if kind == "run-tag":
+        for rule in settings.tag_limits:
+            if rule.per_unique_value and name.startswith(f"{rule.key}="):
+                return rule.limit
+    if kind == "ahead":
+        return settings.op_granularity_run_buffer or UNLIMITED
+    return None
+
+
+def is_counted(key: str, settings: Settings) -> bool:
+    """Whether every run, or step, that the limit is about holds it, so that it can be set live and be exact.
+
+    Pools always are. By job, location and tag runs are counted where settings say so; a limit of -1 counts and
+    limits nothing.
+    """
+    kind, _, name = key.partition("/")
+    if kind == "pool":
+        return bool(name) and not any(char.isspace() for char in name)
+    return key in configured_limits(settings) or (
+        kind == "run-tag" and default_capacity(key, settings) is not None
+    )
+
+
+def _run_wants(run: Run, settings: Settings) -> Iterator[Want]:
     yield Want(limit=RUNS, capacity=settings.max_concurrent_runs)
     job = settings.jobs.get(run.job)
     if job is not None:
         yield Want(limit=job_key(run.job), capacity=job.limit)
     if run.location in settings.locations:
         yield Want(limit=location_key(run.location), capacity=settings.locations[run.location])
-    yield from _tag_wants(run.tags, settings)
-    for step in plan.steps:
-        for name, _ in step.pools:
-            if settings.granularity_of(name) == "run":
-                yield Want(limit=pool_key(name), capacity=pool_capacity(settings, name))
+    yield from _tag_wants(run.tags, settings.tag_limits, tag_key)
+    for name in run.held_pools:
+        yield Want(limit=pool_key(name), capacity=pool_capacity(settings, name))
 
 
-def _tag_wants(tags: dict[str, str], settings: Settings) -> Iterator[Want]:
-    exact = {(rule.key, rule.value): rule.limit for rule in settings.tag_limits if rule.value}
-    for rule in settings.tag_limits:
+def _step_wants(step: PlanStep, settings: Settings, run: Run, executor: Executor) -> Iterator[Want]:
+    yield from pools_of_step(step, settings, run)
+    yield from _within_run(step, run, executor)
+
+
+def _within_run(step: PlanStep, run: Run, executor: Executor) -> Iterator[Want]:
+    if executor.max_concurrent is not None:
+        yield Want(limit=run_key(run.run_id), capacity=executor.max_concurrent)
+    yield from _tag_wants(
+        step.tags,
+        executor.tag_limits,
+        lambda key, value=None: step_tag_key(run.run_id, key, value),
+    )
+
+
+def _tag_wants(
+    tags: Mapping[str, str], rules: Iterable[TagLimit], key_of: Callable[..., str]
+) -> Iterator[Want]:
+    """Rules of different kinds on one tag all hold; one for a value replaces the one for each value."""
+    exact = {(rule.key, rule.value): rule.limit for rule in rules if rule.value}
+    for rule in rules:
         if rule.key not in tags:
             continue
         value = tags[rule.key]
         if rule.per_unique_value:
-            yield Want(
-                limit=tag_key(rule.key, value), capacity=exact.get((rule.key, value), rule.limit)
-            )
+            capacity = exact.get((rule.key, value), rule.limit)
+            yield Want(limit=key_of(rule.key, value), capacity=capacity)
         elif rule.value is None or rule.value == value:
-            yield Want(limit=tag_key(rule.key, rule.value), capacity=rule.limit)
+            yield Want(limit=key_of(rule.key, rule.value), capacity=rule.limit)
 
 
 def _merged(wants: Iterator[Want]) -> Iterator[Want]:
-    """Each limit once: a pool that several steps of a run use is one slot of the run."""
+    """Each limit once: two rules about the same tag value are one slot."""
     seen: set[str] = set()
     for want in wants:
         if want.limit not in seen:

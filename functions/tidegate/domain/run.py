@@ -82,6 +82,8 @@ class Run:
     assets: tuple[str, ...] | None = None
     """Asset keys selected; None means all of the job."""
     run_key: str | None = None
+    held_pools: tuple[str, ...] = ()
+    """Pools of which the run itself takes a slot, from launch to end; its steps do not."""
     started_at: datetime | None = None
     finished_at: datetime | None = None
     reason: str | None = None
@@ -91,6 +93,11 @@ class Run:
     def priority(self) -> int:
         """Tag ``tidegate/priority``; a missing or non-integer tag is 0, as in Dagster."""
         return priority_of(self.tags)
+
+    @property
+    def yields(self) -> bool:
+        """It is one of a backfill's and lets live runs go first; a priority of its own says otherwise."""
+        return BACKFILL_TAG in self.tags and PRIORITY_TAG not in self.tags
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,16 +122,21 @@ class StepRow:
     finished_at: datetime | None = None
 
 
-ALIASES = {"dagster/": "tidegate/"}
 PRIORITY_TAG = "tidegate/priority"
 CONCURRENCY_KEY_TAG = "tidegate/concurrency_key"
+BACKFILL_TAG = "tidegate/backfill"
+
+
+def canonical_key(key: str) -> str:
+    """A tag key; ``dagster/...`` under its ``tidegate/...`` name."""
+    return f"tidegate/{key[8:]}" if key.startswith("dagster/") else key
 
 
 def canonical_tags(tags: dict[str, Any]) -> dict[str, str]:
     """Tags with ``dagster/...`` keys under their ``tidegate/...`` name; an explicit ``tidegate/...`` wins."""
     renamed: dict[str, str] = {}
     for key, value in tags.items():
-        name = f"tidegate/{key[8:]}" if key.startswith("dagster/") else key
+        name = canonical_key(key)
         if name == key or name not in tags:
             renamed[name] = str(value)
     return renamed

@@ -44,6 +44,9 @@ class Settings:
     pool_granularity: str = "op"
     pool_granularities: Mapping[str, str] = field(default_factory=dict)
     op_granularity_run_buffer: int = 0
+    """Runs that may begin although all of their first steps wait for a slot, for each pool."""
+    holds_back_blocked_runs: bool = True
+    """A run all of whose first steps wait for a slot stays queued."""
     start_timeout_seconds: int = 180
     max_runtime_seconds: int = 0
     """0: no limit."""
@@ -57,6 +60,8 @@ class Settings:
     materialization_chunk_size: int = 1000
     cancel_batch_size: int = 500
     max_outstanding_runs: int = 200
+    backfill_yield_seconds: int = 86_400
+    """Runs of backfills let those go first that come within so many seconds after them."""
     event_batch_size: int = 25
     event_retention_days: int = 30
     step_timeout_seconds: int = 86_400

@@ -81,6 +81,9 @@ class JobDoc(TypedDict):
     """What a run gets that is submitted without run config."""
     partitions: dict[str, Any] | None
     max_concurrent: int | None
+    """Steps of one run at once, by its executor and its config; what a run's own config says wins."""
+    executor: NotRequired[dict[str, Any]]
+    """``{"multiprocess": config}`` or ``{"in_process": config}``; see ``domain/executor.py``."""
     retry: NotRequired[dict[str, Any]]
     """Of an asset job: for those of its steps that have none of their own."""
 

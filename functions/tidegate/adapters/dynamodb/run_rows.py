@@ -42,6 +42,7 @@ def run_row(run: Run) -> RunRow:
             "tags": run.tags,
             "run_config": run.run_config,
             "assets": None if run.assets is None else list(run.assets),
+            "pools": list(run.held_pools),
         }
     )
     fitting(
@@ -88,6 +89,7 @@ def run_of(row: RunRow) -> Run:
         partition_key=row.partition_key,
         assets=None if assets is None else tuple(assets),
         run_key=row.run_key,
+        held_pools=tuple(asked.get("pools", ())),
         started_at=row.started_at,
         finished_at=row.finished_at,
         reason=row.reason,
