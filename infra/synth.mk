@@ -12,7 +12,7 @@ $(INFRA_BIN)/python:
 
 $(INFRA_VENV)/.installed: pyproject.toml | $(INFRA_BIN)/python
 	@echo "Installing the CDK into $(INFRA_VENV) (once; it takes 1.3 GB of disk) ..."
-	@$(INFRA_BIN)/python -m pip --disable-pip-version-check install --quiet -e '.[infra,example]' pytest
+	@$(INFRA_BIN)/python -m pip --disable-pip-version-check install --quiet --no-compile -e '.[infra,example]' pytest
 	@touch $@
 
 synth: $(INFRA_VENV)/.installed ## The CloudFormation template, in cdk.out; every check must find nothing
