@@ -114,14 +114,14 @@ def first_steps_meanwhile(services: Services, claim: Claim) -> list[Claim]:
 
 def run_released(services: Services, run: Run, plan: RunPlan | None) -> list[Claim]:
     """Release all that an ended run holds, and forget the limits within it. Answers claims to launch. Twice is once."""
-    whole, kept = run_claim_id(run.run_id), _kept_id(run.run_id)
-    granted: list[Claim] = []
+    whole, kept = run_claim_id(run.run_id), None
     if plan is not None and begins_in_pools(plan, run):
-        granted += services.admission.release(kept)
-        claim = services.admission.claim(whole)
-        if claim is not None and claim.state is not ClaimState.DONE:
-            granted += services.admission.release(whole)
-    else:
+        kept = services.admission.claim(_kept_id(run.run_id))
+    granted: list[Claim] = []
+    if kept is not None:
+        granted += services.admission.release(kept.claim_id)
+    claim = None if kept is None else services.admission.claim(whole)
+    if claim is None or claim.state is not ClaimState.DONE:
         granted += services.admission.release(whole)
     if plan is not None:
         forget_limits(services, run, plan)
