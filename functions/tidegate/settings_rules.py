@@ -12,7 +12,15 @@ from pydantic import BaseModel
 
 from tidegate.domain.settings import UNLIMITED, JobLimit, Settings, TagLimit
 from tidegate.errors import SettingsError
-from tidegate.settings_schema import File, Pools, RunMonitoring, RunQueue, RunRetries, TagRule
+from tidegate.settings_schema import (
+    Backfills,
+    File,
+    Pools,
+    RunMonitoring,
+    RunQueue,
+    RunRetries,
+    TagRule,
+)
 from tidegate.settings_source import Place
 
 T = TypeVar("T")
@@ -64,14 +72,15 @@ class Rules:
         given = {
             **self._runs(queue, place, is_limited),
             **self._pools(queue),
+            "holds_back_blocked_runs": self._holds_back(queue, is_limited=is_limited),
             **self._monitoring(file.run_monitoring),
             **self._retries(file.run_retries),
             "event_batch_size": file.events.batch_size,
             "event_retention_days": file.events.retention_days,
-            **file.backfills.model_dump(),
+            **_backfills(file.backfills),
         }
         self._note_unused(queue, _LOOP_KEYS, place)
-        self._note_what_nothing_acts_on(buffer=bool(given["op_granularity_run_buffer"]))
+        self._note_what_nothing_acts_on()
         return Settings(**{name: one for name, one in given.items() if one is not None})
 
     def _run_queue(self) -> tuple[RunQueue, Place, bool]:
@@ -171,6 +180,12 @@ class Rules:
             },
         }
 
+    @staticmethod
+    def _holds_back(queue: RunQueue, *, is_limited: bool) -> bool:
+        """Where runs do not queue, none stays queued for its pools."""
+        blocked = queue.block_op_concurrency_limited_runs
+        return is_limited and not (blocked and blocked.enabled is False)
+
     def _monitoring(self, section: RunMonitoring | None) -> dict[str, Any]:
         if section is None:
             return {}
@@ -212,7 +227,7 @@ class Rules:
                 f"{'.'.join(map(str, place))}: not used by Tidegate: {', '.join(given)}."
             )
 
-    def _note_what_nothing_acts_on(self, *, buffer: bool) -> None:
+    def _note_what_nothing_acts_on(self) -> None:
         """Settings that later parts of the product act on. A setting without effect must not look like one with."""
         file = self._file
         waiting = [
@@ -220,8 +235,6 @@ class Rules:
             for name, one in file.concurrency.jobs.items()
             if one.on_conflict != "queue"
         ]
-        if buffer:
-            waiting.append("concurrency.pools.op_granularity_run_buffer")
         for name, keys in _NOT_ACTED_ON.items():
             section: BaseModel | None = getattr(file, name)
             waiting += [f"{name}.{key}" for key in _changed(section) if key in keys]
@@ -231,6 +244,12 @@ class Rules:
 
 def _first(*values: T | None) -> T | None:
     return next((one for one in values if one is not None), None)
+
+
+def _backfills(section: Backfills) -> dict[str, Any]:
+    given = section.model_dump()
+    yield_seconds = given.pop("yield_seconds")
+    return {**given, "backfill_yield_seconds": yield_seconds}
 
 
 def _changed(section: BaseModel | None) -> list[str]:

@@ -232,6 +232,12 @@ class Backfills(Section):
     materialization_chunk_size: int = Field(default=1000, ge=1, le=10_000, description="1 to 10000")
     cancel_batch_size: int = Field(default=500, ge=1, le=10_000, description="1 to 10000")
     max_outstanding_runs: int = Field(default=200, ge=1, description="1 or more")
+    yield_seconds: int = Field(
+        default=86_400,
+        ge=0,
+        le=31_536_000,
+        description="seconds by which runs of backfills let live runs go first; 0 is not at all",
+    )
 
 
 class Events(Section):

@@ -406,6 +406,30 @@ def test_a_setting_nothing_acts_on_is_noted(write: Write) -> None:
     assert loaded.notes == ("Kept, and nothing acts on it yet: run_retries.max_retries.",)
 
 
+@pytest.mark.parametrize(
+    ("text", "holds_back"),
+    [
+        ("", True),
+        ("run_queue: {max_concurrent_runs: 3}", True),
+        ("run_queue: {block_op_concurrency_limited_runs: {enabled: true}}", True),
+        ("run_queue: {block_op_concurrency_limited_runs: {enabled: false}}", False),
+        ("run_coordinator: {module: m, class: DefaultRunCoordinator}", False),
+    ],
+)
+def test_runs_whose_first_steps_wait_stay_queued_unless_switched_off(
+    write: Write, text: str, holds_back: bool
+) -> None:
+    assert load_settings(write(text), {}).holds_back_blocked_runs is holds_back
+
+
+def test_how_long_a_backfill_lets_live_runs_go_first_is_a_setting(write: Write) -> None:
+    settings = load_settings(write("backfills: {yield_seconds: 60}"), {})
+
+    assert settings.backfill_yield_seconds == 60
+    with pytest.raises(SettingsError, match="yield_seconds"):
+        load_settings(write("backfills: {yield_seconds: -1}"), {})
+
+
 def test_the_nearest_file_is_found_and_tidegate_yaml_comes_first(tmp_path: Path) -> None:
     below = tmp_path / "project" / "deep"
     below.mkdir(parents=True)
