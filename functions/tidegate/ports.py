@@ -233,6 +233,38 @@ class AssetStore(Protocol):
     ) -> Page[AssetRecord]: ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """Something a person, or a deploy, changed."""
+
+    change_id: str
+    """Of the request: asked for twice, it is one change."""
+    subject: str
+    """What was changed: ``limit/pool/db``."""
+    action: str
+    """``set``, ``pause``, ``resume``, or ``settings`` when a deploy did it."""
+    by: str
+    at: datetime
+    before: Mapping[str, Any] | None
+    """None: it was not there."""
+    after: Mapping[str, Any]
+    is_done: bool = False
+    """False: it was asked for, and whoever did it has not come back to say that it is done."""
+
+
+class AuditStore(Protocol):
+    """Table ``audit``: who changed what. Rows are never changed but to say that a change is done, and never deleted."""
+
+    def begin(self, change: Change) -> Change:
+        """Write the change before it is made. Answers the one stored under its id, which may be an earlier one."""
+
+    def done(self, change: Change) -> None:
+        """Say that it is made."""
+
+    def history(self, subject: str, *, limit: int = 50, cursor: str | None = None) -> Page[Change]:
+        """Changes of a subject, newest first."""
+
+
 class Store(Protocol):
     """The control tables."""
 
@@ -244,6 +276,8 @@ class Store(Protocol):
     def events(self) -> EventStore: ...
     @property
     def assets(self) -> AssetStore: ...
+    @property
+    def audit(self) -> AuditStore: ...
 
 
 class Blobs(Protocol):

@@ -201,7 +201,10 @@ class AutomationTable(ControlTable):
 
 
 class AuditTable(ControlTable):
-    """Who changed what."""
+    """Who changed what: ``pk`` = subject, ``sk`` = ``<time>#<change id>``.
+
+    ``pk`` = ``change#<change id>``, ``sk`` = ``change`` is the same change under its id, by which a repeated request finds it.
+    """
 
     class Meta:
         table_name = "tidegate-audit"
@@ -213,6 +216,17 @@ class AuditTable(ControlTable):
     pk = UnicodeAttribute(hash_key=True)
     sk = UnicodeAttribute(range_key=True)
     expires_at = TTLAttribute(null=True)
+
+
+class AuditRow(AuditTable):
+    action = UnicodeAttribute()
+    by = UnicodeAttribute()
+    at = UTCDateTimeAttribute()
+    subject = UnicodeAttribute(null=True)
+    """Of the row under the change's id."""
+    said = PackedAttribute()
+    """What it was before and after."""
+    is_done = BooleanAttribute(null=True)
 
 
 TABLES: tuple[type[ControlTable], ...] = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tidegate.adapters.dynamodb.admission import DynamoAdmissionStore
 from tidegate.adapters.dynamodb.assets import DynamoAssetStore
+from tidegate.adapters.dynamodb.audit import DynamoAuditStore
 from tidegate.adapters.dynamodb.events import DynamoEventStore
 from tidegate.adapters.dynamodb.runs import DynamoRunStore
 from tidegate.ports import Clock
@@ -26,3 +27,4 @@ class DynamoStore:
             batch_size=batch_size, retention_days=retention_days, clock=clock
         )
         self.assets = DynamoAssetStore()
+        self.audit = DynamoAuditStore()

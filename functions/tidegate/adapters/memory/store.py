@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tidegate.adapters.memory.admission import MemoryAdmissionStore
 from tidegate.adapters.memory.assets import MemoryAssetStore
+from tidegate.adapters.memory.audit import MemoryAuditStore
 from tidegate.adapters.memory.events import MemoryEventStore
 from tidegate.adapters.memory.runs import MemoryRunStore
 from tidegate.ports import Clock
@@ -25,3 +26,4 @@ class MemoryStore:
             batch_size=batch_size, retention_days=retention_days, clock=clock
         )
         self.assets = MemoryAssetStore()
+        self.audit = MemoryAuditStore()
