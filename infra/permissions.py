@@ -116,7 +116,16 @@ def of_function(name: str, names: Names) -> tuple[Grant, ...]:
 
 
 def _control_plane(name: str, names: Names) -> tuple[Grant, ...]:
-    grants = [
+    return (
+        *_tables(name, names),
+        *_launching(names),
+        *_blobs(name, names),
+        *_some_functions_only(name, names),
+    )
+
+
+def _tables(name: str, names: Names) -> tuple[Grant, ...]:
+    return (
         Grant(
             sid="ReadAndWriteTables",
             actions=READ + WRITE,
@@ -129,6 +138,11 @@ def _control_plane(name: str, names: Names) -> tuple[Grant, ...]:
             resources=tuple(names.table(one) + "/index/*" for one in _INDEXED),
             why="The indexes of a table are read together with it; they are defined with the table's model.",
         ),
+    )
+
+
+def _launching(names: Names) -> tuple[Grant, ...]:
+    return (
         Grant(
             sid="StartSteps",
             actions=("states:StartExecution",),
@@ -141,6 +155,11 @@ def _control_plane(name: str, names: Names) -> tuple[Grant, ...]:
             resources=(names.bus,),
             why="Run status for whoever listens.",
         ),
+    )
+
+
+def _blobs(name: str, names: Names) -> tuple[Grant, ...]:
+    return (
         Grant(
             sid="ReadBlobs",
             actions=("s3:GetObject",),
@@ -154,7 +173,11 @@ def _control_plane(name: str, names: Names) -> tuple[Grant, ...]:
             why="Manifests, applied settings and invocations, which user code cannot write.",
         ),
         _tell_missing_from_forbidden(names),
-    ]
+    )
+
+
+def _some_functions_only(name: str, names: Names) -> tuple[Grant, ...]:
+    grants: list[Grant] = []
     if name in _READS_ONLY:
         grants.append(
             Grant(
@@ -226,7 +249,6 @@ def of_stock_container(names: Names) -> tuple[Grant, ...]:
 
 def of_step_machine(names: Names, *, roles: tuple[str, ...]) -> tuple[Grant, ...]:
     """What the step state machine may do. ``roles``: ARNs of the roles a task runs with."""
-    in_cluster = {"ArnEquals": {"ecs:cluster": names.cluster}}
     return (
         Grant(
             sid="ExecuteAndComplete",
@@ -234,6 +256,15 @@ def of_step_machine(names: Names, *, roles: tuple[str, ...]) -> tuple[Grant, ...
             resources=(names.function(USER_CODE) + ":*", names.function("steps")),
             why="A run in flight executes on the version of the user code that it was created with, whichever that is.",
         ),
+        *_containers(names, roles),
+        _DELIVERS_LOGS,
+        _TRACES,
+    )
+
+
+def _containers(names: Names, roles: tuple[str, ...]) -> tuple[Grant, ...]:
+    in_cluster = {"ArnEquals": {"ecs:cluster": names.cluster}}
+    return (
         Grant(
             sid="RunContainers",
             actions=("ecs:RunTask",),
@@ -261,22 +292,6 @@ def of_step_machine(names: Names, *, roles: tuple[str, ...]) -> tuple[Grant, ...
             resources=(names.arn("events", "rule/StepFunctionsGetEventsForECSTaskRule"),),
             why="The rule by which Step Functions learns that a task it waits for has stopped.",
         ),
-        Grant(
-            sid="DeliverLogs",
-            actions=(
-                "logs:CreateLogDelivery",
-                "logs:GetLogDelivery",
-                "logs:UpdateLogDelivery",
-                "logs:DeleteLogDelivery",
-                "logs:ListLogDeliveries",
-                "logs:PutResourcePolicy",
-                "logs:DescribeResourcePolicies",
-                "logs:DescribeLogGroups",
-            ),
-            resources=("*",),
-            why="Log delivery of Step Functions knows no resource-level permissions.",
-        ),
-        _TRACES,
     )
 
 
@@ -308,4 +323,20 @@ _TRACES = Grant(
     actions=("xray:PutTraceSegments", "xray:PutTelemetryRecords"),
     resources=("*",),
     why="X-Ray knows no resource-level permissions for sending traces.",
+)
+
+_DELIVERS_LOGS = Grant(
+    sid="DeliverLogs",
+    actions=(
+        "logs:CreateLogDelivery",
+        "logs:GetLogDelivery",
+        "logs:UpdateLogDelivery",
+        "logs:DeleteLogDelivery",
+        "logs:ListLogDeliveries",
+        "logs:PutResourcePolicy",
+        "logs:DescribeResourcePolicies",
+        "logs:DescribeLogGroups",
+    ),
+    resources=("*",),
+    why="Log delivery of Step Functions knows no resource-level permissions.",
 )

@@ -55,6 +55,11 @@ class Containers(Construct):
         )
         self.roles = self._make_roles(roles)
         self.task_definition = self._task_definition(environment)
+        if settings.image == "dockerfile":
+            accept(
+                self.roles[1],
+                {"AwsSolutions-IAM5[Resource::*]": "ecr:GetAuthorizationToken knows no resources."},
+            )
 
     def _make_roles(self, roles: Roles) -> tuple[iam.Role, iam.Role]:
         """The role of the user's code, and that of the agent which starts it."""
@@ -111,11 +116,6 @@ class Containers(Construct):
                 "AwsSolutions-ECS2": "Names of a bucket, a module and a directory; nothing that has to be secret."
             },
         )
-        if self._settings.image == "dockerfile":
-            accept(
-                agent_role,
-                {"AwsSolutions-IAM5[Resource::*]": "ecr:GetAuthorizationToken knows no resources."},
-            )
         return definition
 
     def _image(self) -> ecs.ContainerImage:

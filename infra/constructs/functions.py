@@ -96,7 +96,6 @@ class Functions(Construct):
         dead_letters: sqs.Queue | None = None,
     ) -> lambda_.Function:
         """A function with a role and a log group of its own."""
-        name = f"{self._settings.prefix}-{spec.name}"
         scope = Construct(self, spec.name.title().replace("-", ""))
         role = self._roles.make(
             scope,
@@ -105,7 +104,26 @@ class Functions(Construct):
             description=spec.purpose,
             grants=lambda names: of_function(spec.name, names),
         )
-        function = lambda_.Function(
+        function = self._function(scope, spec, role, environment, dead_letters)
+        reasons = dict.fromkeys(
+            ("AwsSolutions-L1", "Serverless-LambdaLatestVersion"), _OLDER_PYTHON
+        )
+        if dead_letters is None:
+            reasons["Serverless-LambdaDLQ"] = _OWN_RETRIES[spec.name]
+        accept(function, reasons)
+        accept(role, {"Serverless-LambdaStarPermissions": _WILDCARDS})
+        return function
+
+    def _function(
+        self,
+        scope: Construct,
+        spec: FunctionSpec,
+        role: iam.Role,
+        environment: Mapping[str, str],
+        dead_letters: sqs.Queue | None,
+    ) -> lambda_.Function:
+        name = f"{self._settings.prefix}-{spec.name}"
+        return lambda_.Function(
             scope,
             "Function",
             function_name=name,
@@ -120,13 +138,7 @@ class Functions(Construct):
             role=iam.Role.without_policy_updates(role),
             tracing=lambda_.Tracing.ACTIVE,
             logging_format=lambda_.LoggingFormat.JSON,
-            log_group=logs.LogGroup(
-                scope,
-                "Log",
-                log_group_name=f"/aws/lambda/{name}",
-                retention=RETENTION[self._settings.retention_days],
-                removal_policy=cdk.RemovalPolicy.DESTROY,
-            ),
+            log_group=self._log(scope, name),
             dead_letter_queue=dead_letters,
             environment=dict(environment),
             current_version_options=lambda_.VersionOptions(
@@ -134,14 +146,15 @@ class Functions(Construct):
                 description="Kept: runs in flight go on with the version they began on.",
             ),
         )
-        reasons = dict.fromkeys(
-            ("AwsSolutions-L1", "Serverless-LambdaLatestVersion"), _OLDER_PYTHON
+
+    def _log(self, scope: Construct, name: str) -> logs.LogGroup:
+        return logs.LogGroup(
+            scope,
+            "Log",
+            log_group_name=f"/aws/lambda/{name}",
+            retention=RETENTION[self._settings.retention_days],
+            removal_policy=cdk.RemovalPolicy.DESTROY,
         )
-        if dead_letters is None:
-            reasons["Serverless-LambdaDLQ"] = _OWN_RETRIES[spec.name]
-        accept(function, reasons)
-        accept(role, {"Serverless-LambdaStarPermissions": _WILDCARDS})
-        return function
 
 
 def user_code(settings: InfraSettings) -> FunctionSpec:

@@ -58,15 +58,18 @@ class StepMachine(Construct):
             },
             role=iam.Role.without_policy_updates(role),
             tracing_enabled=True,
-            logs=sfn.LogOptions(
-                destination=logs.LogGroup(
-                    self,
-                    "Log",
-                    log_group_name=f"/aws/vendedlogs/states/{settings.prefix}-step",
-                    retention=RETENTION[settings.retention_days],
-                    removal_policy=cdk.RemovalPolicy.DESTROY,
-                ),
-                level=sfn.LogLevel.ALL,
-                include_execution_data=False,
+            logs=self._logs(settings),
+        )
+
+    def _logs(self, settings: InfraSettings) -> sfn.LogOptions:
+        return sfn.LogOptions(
+            destination=logs.LogGroup(
+                self,
+                "Log",
+                log_group_name=f"/aws/vendedlogs/states/{settings.prefix}-step",
+                retention=RETENTION[settings.retention_days],
+                removal_policy=cdk.RemovalPolicy.DESTROY,
             ),
+            level=sfn.LogLevel.ALL,
+            include_execution_data=False,
         )

@@ -33,18 +33,7 @@ class Watch(Construct):
         dead_letters: sqs.Queue,
     ) -> None:
         super().__init__(scope, id)
-        self.topic = sns.Topic(self, "Alarms", enforce_ssl=True)
-        # A topic with a policy of its own has lost the one that let the account's alarms in.
-        self.topic.add_to_resource_policy(
-            iam.PolicyStatement(
-                sid="AlarmsOfThisAccount",
-                principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
-                actions=["sns:Publish"],
-                resources=[self.topic.topic_arn],
-                conditions={"StringEquals": {"aws:SourceAccount": cdk.Aws.ACCOUNT_ID}},
-            )
-        )
-        self._tell = actions.SnsAction(self.topic)
+        self.topic = self._make_topic()
         left = dead_letters.metric_approximate_number_of_messages_visible(
             period=PERIOD, statistic="Maximum"
         )
@@ -55,6 +44,31 @@ class Watch(Construct):
             period=PERIOD,
             statistic="Sum",
         )
+        self._alarms(left, repairs, functions)
+        dashboard = cloudwatch.Dashboard(self, "Dashboard", dashboard_name=prefix)
+        dashboard.add_widgets(_steps(machine), _user_code(functions[USER_CODE]))
+        dashboard.add_widgets(_durations(functions), _graph("Should be empty", left, repairs))
+
+    def _make_topic(self) -> sns.Topic:
+        topic = sns.Topic(self, "Alarms", enforce_ssl=True)
+        # A topic with a policy of its own has lost the one that let the account's alarms in.
+        topic.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid="AlarmsOfThisAccount",
+                principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
+                actions=["sns:Publish"],
+                resources=[topic.topic_arn],
+                conditions={"StringEquals": {"aws:SourceAccount": cdk.Aws.ACCOUNT_ID}},
+            )
+        )
+        return topic
+
+    def _alarms(
+        self,
+        left: cloudwatch.IMetric,
+        repairs: cloudwatch.IMetric,
+        functions: Mapping[str, lambda_.Function],
+    ) -> None:
         self._alarm(
             "DeadLetters", left, "Events could not be handled: look into the dead-letter queue."
         )
@@ -69,33 +83,6 @@ class Watch(Construct):
                 functions[name].metric_errors(period=PERIOD),
                 f"The {name} function failed: it is retried, and its log says why.",
             )
-        dashboard = cloudwatch.Dashboard(self, "Dashboard", dashboard_name=prefix)
-        dashboard.add_widgets(
-            _graph(
-                "Steps",
-                machine.metric_started(period=PERIOD),
-                machine.metric_succeeded(period=PERIOD),
-                machine.metric_failed(period=PERIOD),
-            ),
-            _graph(
-                "User code on Lambda",
-                functions[USER_CODE].metric(
-                    "ConcurrentExecutions", period=PERIOD, statistic="Maximum"
-                ),
-                functions[USER_CODE].metric_throttles(period=PERIOD),
-            ),
-        )
-        dashboard.add_widgets(
-            _graph(
-                "Duration of the control plane, p90",
-                *(
-                    functions[name].metric_duration(period=PERIOD, statistic="p90", label=name)
-                    for name in functions
-                    if name != USER_CODE
-                ),
-            ),
-            _graph("Should be empty", left, repairs),
-        )
 
     def _alarm(self, id: str, metric: cloudwatch.IMetric, description: str) -> None:
         alarm = cloudwatch.Alarm(
@@ -108,7 +95,35 @@ class Watch(Construct):
             comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
             treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
         )
-        alarm.add_alarm_action(self._tell)
+        alarm.add_alarm_action(actions.SnsAction(self.topic))
+
+
+def _steps(machine: sfn.StateMachine) -> cloudwatch.GraphWidget:
+    return _graph(
+        "Steps",
+        machine.metric_started(period=PERIOD),
+        machine.metric_succeeded(period=PERIOD),
+        machine.metric_failed(period=PERIOD),
+    )
+
+
+def _user_code(function: lambda_.Function) -> cloudwatch.GraphWidget:
+    return _graph(
+        "User code on Lambda",
+        function.metric("ConcurrentExecutions", period=PERIOD, statistic="Maximum"),
+        function.metric_throttles(period=PERIOD),
+    )
+
+
+def _durations(functions: Mapping[str, lambda_.Function]) -> cloudwatch.GraphWidget:
+    return _graph(
+        "Duration of the control plane, p90",
+        *(
+            function.metric_duration(period=PERIOD, statistic="p90", label=name)
+            for name, function in functions.items()
+            if name != USER_CODE
+        ),
+    )
 
 
 def _graph(title: str, *metrics: cloudwatch.IMetric) -> cloudwatch.GraphWidget:

@@ -57,26 +57,37 @@ class Deployment(cdk.Stack):
         self._roles = Roles(
             self, prefix=settings.prefix, data_bucket=self._data, assets=archives[0]
         )
-        network = Network(self, "Network", settings=settings)
-        self._containers = Containers(
+        self._network = Network(self, "Network", settings=settings)
+        self._containers = self._make_containers(archives)
+        functions = self._functions(code_of_user=archives[0], build=build)
+        watch = self._run_and_watch(functions)
+        self._output("DataBucketName", self._data.bucket_name)
+        self._output("ApiFunctionName", functions["api"].function_name)
+        self._output("BusName", self._bus.event_bus_name)
+        self._output("AlarmTopicArn", watch.topic.topic_arn)
+
+    def _make_containers(self, archives: tuple[Asset, ...]) -> Containers:
+        return Containers(
             self,
             "Containers",
-            settings=settings,
+            settings=self._settings,
             roles=self._roles,
-            network=network,
+            network=self._network,
             archives=archives,
             environment=self._user_environment()
             | {"AWS_DEFAULT_REGION": self.region, "HOME": "/tmp"},
         )
-        functions = self._functions(code_of_user=archives[0], build=build)
+
+    def _run_and_watch(self, functions: dict[str, lambda_.Function]) -> Watch:
+        """The state machine, what tells the monitor of it, and what tells people."""
         machine = StepMachine(
             self,
             "Steps",
-            settings=settings,
+            settings=self._settings,
             roles=self._roles,
             steps=functions["steps"],
             containers=self._containers,
-            network=network,
+            network=self._network,
         ).machine
         Signals(
             self,
@@ -86,18 +97,14 @@ class Deployment(cdk.Stack):
             cluster=self._containers.cluster,
             machine=machine,
         )
-        watch = Watch(
+        return Watch(
             self,
             "Watch",
-            prefix=settings.prefix,
+            prefix=self._settings.prefix,
             functions=functions,
             machine=machine,
             dead_letters=self._dead_letters,
         )
-        self._output("DataBucketName", self._data.bucket_name)
-        self._output("ApiFunctionName", functions["api"].function_name)
-        self._output("BusName", self._bus.event_bus_name)
-        self._output("AlarmTopicArn", watch.topic.topic_arn)
 
     @property
     def availability_zones(self) -> list[str]:
