@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
-from tidegate.app import query
-from tidegate.app.launch import launch
+from tidegate.app import limits, query
 from tidegate.app.selecting import select_assets
 from tidegate.app.services import Services
 from tidegate.app.submit import RunRequest, submit
-from tidegate.errors import RequestError, TidegateError, UnknownLimitError
+from tidegate.errors import RequestError, TidegateError
 from tidegate.manifest.document import ASSET_JOB
 
 logger = logging.getLogger(__name__)
@@ -145,28 +145,34 @@ def _queue(services: Services, fields: _Fields) -> dict[str, Any]:
     return query.queue(services, limit=fields.page_size(), cursor=fields.optional_text("cursor"))
 
 
-def _set_limit(services: Services, fields: _Fields) -> dict[str, Any]:
-    key, capacity = fields.text("key"), fields.integer("capacity")
-    if capacity < -1:
-        raise RequestError(
-            f"A limit cannot be {capacity}.", mend="-1 is no limit, 0 admits nothing, n admits n."
-        )
-    if key != "runs" and key.partition("/")[0] not in _SETTABLE:
-        raise UnknownLimitError(
-            f"There is no kind of limit {key!r}.",
-            mend="Kinds: runs, pool/NAME, run-tag/KEY, run-tag/KEY=VALUE, job/NAME, location/NAME.",
-        )
-    launch(services, services.admission.set_limit(key, capacity))
+def _change_limit(
+    change: Callable[..., None], services: Services, fields: _Fields, *values: int
+) -> dict[str, Any]:
+    key = fields.text("key")
+    by, change_id = fields.optional_text("by"), fields.optional_text("change_id")
+    change(services, key, *values, by=by or limits.BY, change_id=change_id)
     limit = services.admission.limit(key)
     return {} if limit is None else query.limit_document(services, limit)
 
 
-_SETTABLE = frozenset({"pool", "run-tag", "job", "location"})
+def _history(services: Services, fields: _Fields) -> dict[str, Any]:
+    return limits.history(
+        services,
+        fields.text("key"),
+        limit=fields.page_size(),
+        cursor=fields.optional_text("cursor"),
+    )
+
 
 _ACTIONS: dict[str, Callable[[Services, _Fields], dict[str, Any]]] = {
     "definitions": lambda services, _: query.definitions(services),
+    "limits.history": _history,
     "limits.list": lambda services, _: query.limits(services),
-    "limits.set": _set_limit,
+    "limits.pause": partial(_change_limit, limits.pause),
+    "limits.resume": partial(_change_limit, limits.resume),
+    "limits.set": lambda services, fields: _change_limit(
+        limits.set_limit, services, fields, fields.integer("capacity")
+    ),
     "limits.show": lambda services, fields: query.show_limit(services, fields.text("key")),
     "materialize": _materialize,
     "queue": _queue,

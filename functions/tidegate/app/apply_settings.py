@@ -1,31 +1,90 @@
-"""Apply settings: bring the limits that settings name to the capacities they name.
+"""Apply settings: bring limits to the capacities that settings give them, outright or by a rule.
 
-A limit somebody changed by hand keeps that value until the settings for it change. The settings applied last are kept in the
-bucket, so a start with unchanged settings costs one read.
+A limit somebody changed by hand keeps that value until the settings for it change; a paused one stays paused. The settings
+applied last are kept in the bucket, so a start with unchanged settings costs one read.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
 
-from tidegate.app.launch import launch
+from tidegate.app.limits import change, setting
 from tidegate.app.services import Services
-from tidegate.domain.limit import configured_limits
+from tidegate.domain.limit import configured_limits, default_capacity
+from tidegate.domain.pause import Setting, setting_of
+from tidegate.domain.settings import UNLIMITED, Settings
 
 APPLIED = "control/settings.json"
+BY = "settings"
+"""Who changes a limit when a deploy does."""
+_BY_RULE = ("default", "unset")
 
 
 def apply_settings(services: Services) -> list[str]:
     """Set what changed since the settings were applied last. Answers the keys. Twice is once."""
-    wanted = configured_limits(services.settings)
+    wanted = {
+        "limits": configured_limits(services.settings),
+        "rules": _rules(services.settings),
+    }
     body = services.blobs.get(APPLIED)
-    applied = json.loads(body)["limits"] if body else {}
-    changed = [key for key, capacity in wanted.items() if applied.get(key) != capacity]
-    gone = [key for key in applied if key not in wanted]
-    for key in changed:
-        launch(services, services.admission.set_limit(key, wanted[key], source="settings"))
-    for key in gone:
-        launch(services, services.admission.set_limit(key, -1, source="settings"))
-    if changed or gone:
-        services.blobs.put(APPLIED, json.dumps({"limits": wanted}, sort_keys=True).encode())
-    return changed + gone
+    applied = json.loads(body) if body else {}
+    if all(applied.get(name) == wanted[name] for name in wanted):
+        return []
+    number = int(applied.get("number", 0)) + 1
+    changed = []
+    for key, wish in _wishes(services, wanted, applied):
+        before = setting(services, key)
+        if before is not None and before.is_paused:
+            wish = replace(wish, is_paused=True)
+        if before != wish:
+            change_id = _change_id(number, key, before, wish)
+            change(services, key, before, wish, action="settings", by=BY, change_id=change_id)
+            changed.append(key)
+    services.blobs.put(APPLIED, json.dumps(wanted | {"number": number}, sort_keys=True).encode())
+    return changed
+
+
+def _change_id(number: int, key: str, before: Setting | None, wish: Setting) -> str:
+    """Two functions that start at once find the same, and make one change of it."""
+    said = [None if before is None else before.to_json(), wish.to_json()]
+    digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+    return f"settings/{number}/{key}/{digest[:12]}"
+
+
+def _wishes(
+    services: Services, wanted: Mapping[str, Any], applied: Mapping[str, Any]
+) -> Iterator[tuple[str, Setting]]:
+    """What each limit should be that the change of settings is about."""
+    was: Mapping[str, int] = applied.get("limits", {})
+    for key, capacity in wanted["limits"].items():
+        if was.get(key) != capacity:
+            yield key, Setting(capacity=capacity, source="settings")
+    for key in was:
+        if key not in wanted["limits"]:
+            yield key, _by_rule(services, key)
+    if applied.get("rules") != wanted["rules"]:
+        for limit in services.admission.limits():
+            named = limit.key in wanted["limits"] or limit.key in was
+            if not named and setting_of(limit).source in _BY_RULE:
+                yield limit.key, _by_rule(services, limit.key)
+
+
+def _by_rule(services: Services, key: str) -> Setting:
+    """What a limit has that settings do not name outright."""
+    capacity = default_capacity(key, services.settings)
+    return Setting(capacity=UNLIMITED if capacity is None else capacity, source="default")
+
+
+def _rules(settings: Settings) -> dict[str, Any]:
+    """All in settings from which the capacity of a limit that is not named follows."""
+    return {
+        "default_pool_limit": settings.default_pool_limit,
+        "op_granularity_run_buffer": settings.op_granularity_run_buffer,
+        "per_unique_value": {
+            rule.key: rule.limit for rule in settings.tag_limits if rule.per_unique_value
+        },
+    }

@@ -8,6 +8,7 @@ from typing import Any
 from tidegate.app.services import Services
 from tidegate.domain.claim import ClaimState, Explanation, Limit
 from tidegate.domain.event import EventKind
+from tidegate.domain.pause import setting_of
 from tidegate.domain.run import Run, RunStatus, StepRow, StepStatus, run_claim_id, step_claim_id
 from tidegate.errors import RequestError, UnknownLimitError, UnknownRunError
 from tidegate.ports import Event
@@ -160,11 +161,13 @@ def show_limit(services: Services, key: str) -> dict[str, Any]:
 
 
 def limit_document(services: Services, limit: Limit) -> dict[str, Any]:
+    said = setting_of(limit)
     return {
         "key": limit.key,
-        "capacity": limit.capacity,
+        "capacity": said.capacity,
+        "paused": said.is_paused,
         "in_use": limit.in_use,
-        "source": limit.source,
+        "source": said.source,
         "waiting": len(services.admission.waiting(limit.key, limit=1000)),
     }
 
@@ -185,8 +188,18 @@ def definitions(services: Services) -> dict[str, Any]:
 
 
 def explain(services: Services, claim_id: str) -> dict[str, Any] | None:
+    """Why a claim waits; None: it does not."""
     explanation = services.admission.explain(claim_id)
-    return _explanation_document(explanation) if explanation.state is ClaimState.WAITING else None
+    if explanation.state is not ClaimState.WAITING:
+        return None
+    claim, key = services.admission.claim(claim_id), explanation.blocked_by
+    limit = None if key is None else services.admission.limit(key)
+    said = None if limit is None else setting_of(limit)
+    document = _explanation_document(explanation) | {
+        "units": 1 if claim is None or key is None else claim.units_of(key),
+        "paused": said is not None and said.is_paused,
+    }
+    return document if said is None else document | {"capacity": said.capacity}
 
 
 def _explanation_document(one: Explanation) -> dict[str, Any]:

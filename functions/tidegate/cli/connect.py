@@ -6,7 +6,9 @@ the credentials at hand. Every request may be made twice, so one whose answer wa
 
 from __future__ import annotations
 
+import getpass
 import json
+import logging
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -21,6 +23,8 @@ from tidegate.errors import (
     UnavailableError,
     from_json,
 )
+
+logger = logging.getLogger(__name__)
 
 API_FUNCTION = "tidegate-api"
 DEV_FILE = Path(".tidegate") / "dev.json"
@@ -63,6 +67,25 @@ def connect(target: str | None) -> Client:
         DeploymentError: there is none, or it cannot be reached.
     """
     return LambdaClient(locate(target, environ=os.environ, start=Path.cwd()))
+
+
+def caller(target: str | None) -> str:
+    """Who asks, for the audit: on AWS who the credentials say it is; else, or when that cannot be asked, the user here.
+
+    Raises:
+        DeploymentError: as ``locate``.
+    """
+    if locate(target, environ=os.environ, start=Path.cwd()).endpoint is None:
+        try:
+            import boto3
+
+            return str(boto3.client("sts").get_caller_identity()["Arn"])
+        except Exception:  # not allowed, not reachable: the change itself matters more
+            logger.debug("caller_unknown", exc_info=True)
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container whose user has no name
+        return f"uid {os.getuid()}"
 
 
 def locate(target: str | None, *, environ: Mapping[str, str], start: Path) -> Deployment:

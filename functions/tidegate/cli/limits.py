@@ -44,7 +44,7 @@ def _table(limits: list[dict[str, Any]], *, ascii_only: bool) -> Any:
             Text(one["key"]),
             _bar(one, ascii_only=ascii_only),
             Text(f"{one['in_use']:,}"),
-            Text(wording.capacity(one["capacity"])),
+            Text(_set_to(one)),
             Text(f"{one['waiting']:,}", style="yellow" if one["waiting"] else "dim"),
             Text(one["source"]),
         )
@@ -101,10 +101,63 @@ def set_limit(
     target: Target = None,
 ) -> None:
     """Change a limit now, without a deploy."""
-    limit = connect.connect(target).call("limits.set", key=key, capacity=_capacity(capacity))
+    _change("set", key, as_json, target, capacity=_capacity(capacity))
+
+
+@app.command()
+def pause(key: Key, as_json: AsJson = False, target: Target = None) -> None:
+    """Let nothing more in, until it is resumed. What holds a slot goes on."""
+    _change("pause", key, as_json, target)
+
+
+@app.command()
+def resume(key: Key, as_json: AsJson = False, target: Target = None) -> None:
+    """Let in again what the limit allows, at once."""
+    _change("resume", key, as_json, target)
+
+
+def _change(action: str, key: str, as_json: bool, target: str | None, **values: int) -> None:
+    """The id makes a request whose answer is lost, and which is made again, one change."""
+    from uuid import uuid4
+
+    limit = connect.connect(target).call(
+        f"limits.{action}", key=key, by=connect.caller(target), change_id=str(uuid4()), **values
+    )
     if as_json:
         return screen.print_json(limit)
     screen.console().print(_line(limit) if limit else f"{key} is no longer limited.")
+
+
+@app.command()
+def history(
+    key: Key,
+    limit: Annotated[int, typer.Option(min=1, max=500, help="How many.")] = 20,
+    cursor: Annotated[str | None, typer.Option(help="Read on from here (see --json).")] = None,
+    as_json: AsJson = False,
+    target: Target = None,
+) -> None:
+    """Who changed a limit, from what to what, and when. The newest first."""
+    from rich.text import Text
+
+    page = connect.connect(target).call("limits.history", key=key, limit=limit, cursor=cursor)
+    if as_json:
+        return screen.print_json(page)
+    console, now = screen.console(), wording.now(page)
+    if not page["changes"]:
+        return console.print(f"{key} has not been changed.")
+    made = screen.table("WHEN", "WHO", "WHAT", "FROM", "TO")
+    for one in page["changes"]:
+        what = one["action"] if one["done"] else f"{one['action']} (not known to be done)"
+        cells = (wording.clock(one["at"], now), one["by"], what)
+        made.add_row(*map(Text, cells), Text(_set_to(one["before"])), Text(_set_to(one["after"])))
+    console.print(made)
+
+
+def _set_to(setting: dict[str, Any] | None) -> str:
+    if setting is None:
+        return "-"
+    capacity = wording.capacity(setting["capacity"])
+    return f"{capacity}, paused" if setting["paused"] else capacity
 
 
 def _line(limit: dict[str, Any]) -> str:
@@ -112,6 +165,8 @@ def _line(limit: dict[str, Any]) -> str:
         of = "no limit"
     else:
         of = f"{wording.capacity(limit['capacity'])} at most"
+    if limit["paused"]:
+        of += ", paused"
     return f"{limit['key']}: {of}, {limit['in_use']:,} in use, {limit['waiting']:,} waiting"
 
 

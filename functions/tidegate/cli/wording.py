@@ -97,10 +97,22 @@ def ahead(waiting: Mapping[str, Any]) -> str:
 
 def fill(waiting: Mapping[str, Any]) -> str:
     """How full the limit is."""
-    most = waiting.get("capacity")
+    most, units = waiting.get("capacity"), waiting.get("units") or 1
+    if waiting.get("paused"):
+        return "paused, admits nothing"
     if most == 0:
         return "set to 0, admits nothing"
+    if most is not None and 0 < most < units:
+        return f"set to {capacity(most)}, and {units:,} are needed"
     return f"{waiting.get('in_use')} of {capacity(most)} in use"
+
+
+def limit_name(key: str) -> str:
+    """A limit as people know it; those within a run are kept under the id of the run."""
+    if not key.startswith("run/"):
+        return key
+    _, _, tag = key.partition("/tag/")
+    return f"its run's limit on {tag}" if tag else "its run's max_concurrent"
 
 
 def why(waiting: Mapping[str, Any], now: datetime) -> str:
@@ -110,7 +122,7 @@ def why(waiting: Mapping[str, Any], now: datetime) -> str:
         return "waits to be admitted"
     since = age(waiting.get("since"), now)
     place = f"{ahead(waiting)} ahead" if waiting.get("ahead") else "next in line"
-    return f"waits for {limit} ({fill(waiting)}), {place}, for {since}"
+    return f"waits for {limit_name(limit)} ({fill(waiting)}), {place}, for {since}"
 
 
 def now(answer: Mapping[str, Any] | None = None) -> datetime:

@@ -6,7 +6,9 @@ Both change in one write.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from tidegate.domain.claim import Limit
 
@@ -32,8 +34,16 @@ class Setting:
             return self.source
         return f"{_PAUSED}/{self.capacity}/{self.source}"
 
-    def to_json(self) -> dict[str, object]:
+    def to_json(self) -> dict[str, Any]:
         return {"capacity": self.capacity, "paused": self.is_paused, "source": self.source}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Setting:
+        return cls(
+            capacity=int(document["capacity"]),
+            source=str(document["source"]),
+            is_paused=bool(document["paused"]),
+        )
 
 
 def setting_of(limit: Limit) -> Setting:

@@ -13,6 +13,7 @@ import random
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -122,6 +123,12 @@ class Deployment:
         aws.register_task(_Containers(aws, self._defs))
         self._create_rules()
         self._sweep_later()
+        apply_settings(self.services)
+
+    def deploy_settings(self, settings: Settings) -> None:
+        """The handlers work with these settings from now on, as after a deploy."""
+        self.services = replace(self.services, settings=settings)
+        self._stack.enter_context(serving(self.services))
         apply_settings(self.services)
 
     def _create_state_machine(self) -> str:

@@ -141,6 +141,16 @@ class LocalDeployment:
     def set_limit(self, key: str, capacity: int) -> None:
         self.call("limits.set", key=key, capacity=capacity)
 
+    def pause_limit(self, key: str) -> None:
+        self.call("limits.pause", key=key)
+
+    def resume_limit(self, key: str) -> None:
+        self.call("limits.resume", key=key)
+
+    def deploy_settings(self, settings: Mapping[str, Any]) -> None:
+        """What a deploy of the same definitions with other settings does."""
+        self._deployment.deploy_settings(load_settings(None, {}, overrides=settings))
+
     # Looking --------------------------------------------------------------------------------------------------
 
     def run(self, run_id: str) -> RunView:

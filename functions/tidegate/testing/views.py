@@ -48,3 +48,4 @@ class LimitView:
     in_use: int
     waiting: int
     source: str
+    paused: bool

@@ -17,6 +17,7 @@ from tidegate.cli.commands import app
 def client(monkeypatch: pytest.MonkeyPatch) -> FakeClient:
     fake = FakeClient()
     monkeypatch.setattr(connect, "connect", lambda target: fake)
+    monkeypatch.setattr(connect, "caller", lambda target: "ada")
     return fake
 
 

@@ -39,7 +39,8 @@ def counting() -> None:
     count()
 
 
-SETTINGS = {"concurrency": {"runs": {"max_concurrent_runs": 2}, "pools": {"limits": {"db": 1}}}}
+POOLS = {"limits": {"db": 1}, "op_granularity_run_buffer": 5}
+SETTINGS = {"concurrency": {"runs": {"max_concurrent_runs": 2}, "pools": POOLS}}
 
 
 @pytest.fixture
@@ -48,6 +49,7 @@ def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalDeployment]:
     defs = Definitions(assets=[tides, storms, report], jobs=[counting])
     with LocalDeployment(defs, settings=SETTINGS, step_seconds=4) as deployment:
         monkeypatch.setattr(connect, "connect", lambda target: deployment)
+        monkeypatch.setattr(connect, "caller", lambda target: "ada")
         monkeypatch.setattr(wording, "now", lambda answer=None: deployment.now)
         yield deployment
 
@@ -99,8 +101,9 @@ def test_what_waits_is_explained(deployed: LocalDeployment, tidegate: Tidegate) 
     assert lines(queue.out)[0].startswith("runs  2 of 2 in use, held by ")
     assert lines(queue.out)[2] == f"  {last}  tides      0  1.00 s"
     assert lines(limits.out)[1:] == [
-        "pool/db  ━━━━━━━━━━       1   1        1  settings",
-        "runs     ━━━━━━━━━━       2   2        1  settings",
+        "ahead/db  ━━────────       1   5        0  default",
+        "pool/db   ━━━━━━━━━━       1   1        1  settings",
+        "runs      ━━━━━━━━━━       2   2        1  settings",
     ]
     assert "It waits for runs (2 of 2 in use), next in line, for 1.00 s." in lines(queued.out)
     assert lines(waiting.out)[-2:] == [
@@ -117,7 +120,32 @@ def test_a_limit_is_changed_at_run_time(deployed: LocalDeployment, tidegate: Tid
     assert changed.out == "pool/db: 5 at most, 0 in use, 0 waiting\n"
     assert deployed.limits["pool/db"].capacity == 5
     assert (refused.code, negative.code) == (2, 2)
-    assert refused.err.startswith("Error: There is no kind of limit 'db'.\nKinds: ")
+    assert refused.err.startswith("Error: There is no limit 'db'.\nKinds: ")
+
+
+def test_a_limit_is_paused_and_resumed_and_its_history_says_by_whom(
+    deployed: LocalDeployment, tidegate: Tidegate
+) -> None:
+    deployed.advance(seconds=1)
+    paused = tidegate("limits", "pause", "pool/db")
+    tidegate("materialize", "--select", "tides")
+    deployed.advance(seconds=30)
+    held_up = deployed.run_status(deployed.runs()[0])
+    shown = tidegate("runs", "show")
+    resumed = tidegate("limits", "resume", "pool/db")
+    deployed.advance(seconds=30)
+    history = tidegate("limits", "history", "pool/db")
+
+    assert paused.out == "pool/db: 1 at most, paused, 0 in use, 0 waiting\n"
+    assert held_up == "STARTED"
+    assert "waits for pool/db (paused, admits nothing), next in line" in shown.out
+    assert resumed.out == "pool/db: 1 at most, 1 in use, 0 waiting\n"
+    assert deployed.run_status(deployed.runs()[0]) == "SUCCESS"
+    assert [" ".join(line.split()[1:]) for line in lines(history.out)[1:]] == [
+        "ada resume 1, paused 1",
+        "ada pause 1 1, paused",
+        "settings settings - 1",
+    ]
 
 
 @pytest.mark.parametrize(

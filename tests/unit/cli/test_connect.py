@@ -21,7 +21,7 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 
-from tidegate.cli.connect import Deployment, LambdaClient, locate
+from tidegate.cli.connect import Deployment, LambdaClient, caller, locate
 from tidegate.errors import DeploymentError, ThrottledError, UnknownRunError
 
 
@@ -285,3 +285,26 @@ def test_what_is_not_the_api_is_told(body: bytes) -> None:
     message = error_of(FakeLambda(body)).message
 
     assert message == "What answers as function tidegate-api on AWS is not the API of Tidegate."
+
+
+def test_the_audit_knows_who_the_credentials_say_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Sts:
+        def get_caller_identity(self) -> dict[str, str]:
+            return {"Arn": "arn:aws:sts::1:assumed-role/operator/ada"}
+
+    monkeypatch.setattr("boto3.client", lambda service: Sts())
+
+    assert caller("aws") == "arn:aws:sts::1:assumed-role/operator/ada"
+
+
+def test_the_audit_knows_the_user_here_when_credentials_cannot_be_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(service: str) -> None:
+        raise RuntimeError("no credentials")
+
+    monkeypatch.setattr("boto3.client", refuse)
+    monkeypatch.setenv("LOGNAME", "ada")
+
+    assert caller("aws") == "ada"
+    assert caller("http://127.0.0.1:1") == "ada"

@@ -9,7 +9,14 @@ import pytest
 from tests.unit.cli.answers import RUN, WAITING, FakeClient, Tidegate, at, run_of
 from tidegate.errors import UnknownLimitError
 
-POOL = {"key": "pool/db", "capacity": 3, "in_use": 3, "source": "override", "waiting": 12}
+POOL = {
+    "key": "pool/db",
+    "capacity": 3,
+    "paused": False,
+    "in_use": 3,
+    "source": "override",
+    "waiting": 12,
+}
 
 
 def lines(text: str) -> list[str]:
@@ -19,10 +26,10 @@ def lines(text: str) -> list[str]:
 def test_the_list_shows_how_full_each_limit_is(client: FakeClient, tidegate: Tidegate) -> None:
     client.answers["limits.list"] = {
         "limits": [
-            {"key": "runs", "capacity": 10, "in_use": 4, "source": "settings", "waiting": 0},
+            POOL | {"key": "runs", "capacity": 10, "in_use": 4, "source": "settings", "waiting": 0},
             POOL,
-            {"key": "pool/off", "capacity": 0, "in_use": 0, "source": "override", "waiting": 1},
-            {"key": "job/a", "capacity": -1, "in_use": 2, "source": "default", "waiting": 0},
+            POOL | {"key": "pool/off", "capacity": 0, "in_use": 0, "waiting": 1},
+            POOL | {"key": "job/a", "capacity": -1, "in_use": 2, "source": "default", "waiting": 0},
         ]
     }
 
@@ -65,7 +72,74 @@ def test_a_limit_is_set_to_none_zero_or_n(
     printed = tidegate("limits", "set", "pool/db", text)
 
     assert printed.code == 0
-    assert client.calls == [("limits.set", {"key": "pool/db", "capacity": int(text)})]
+    ((action, fields),) = client.calls
+    assert (action, fields["key"], fields["capacity"]) == ("limits.set", "pool/db", int(text))
+
+
+def test_a_change_says_who_asks_and_has_an_id_of_its_own(
+    client: FakeClient, tidegate: Tidegate
+) -> None:
+    client.answers["limits.set"] = POOL
+
+    tidegate("limits", "set", "pool/db", "3")
+    tidegate("limits", "set", "pool/db", "3")
+
+    assert [fields["by"] for _, fields in client.calls] == ["ada", "ada"]
+    assert len({fields["change_id"] for _, fields in client.calls}) == 2
+
+
+@pytest.mark.parametrize(
+    ("action", "paused", "says"),
+    [
+        ("pause", True, "pool/db: 3 at most, paused, 3 in use, 12 waiting\n"),
+        ("resume", False, "pool/db: 3 at most, 3 in use, 12 waiting\n"),
+    ],
+)
+def test_a_limit_is_paused_and_resumed(
+    client: FakeClient, tidegate: Tidegate, action: str, paused: bool, says: str
+) -> None:
+    client.answers[f"limits.{action}"] = POOL | {"paused": paused}
+
+    printed = tidegate("limits", action, "pool/db")
+
+    ((asked, fields),) = client.calls
+    assert (asked, fields["key"]) == (f"limits.{action}", "pool/db")
+    assert printed.out == says
+
+
+def test_a_paused_limit_says_so_in_the_list(client: FakeClient, tidegate: Tidegate) -> None:
+    client.answers["limits.list"] = {"limits": [POOL | {"paused": True}]}
+
+    assert "3, paused" in tidegate("limits", "list").out
+
+
+def test_history_says_who_changed_what_from_what_to_what(
+    client: FakeClient, tidegate: Tidegate
+) -> None:
+    five, paused = {"capacity": 5, "paused": False}, {"capacity": 5, "paused": True}
+    common = {"by": "ada", "at": at(-60), "done": True}
+    client.answers["limits.history"] = {
+        "key": "pool/db",
+        "changes": [
+            common | {"action": "pause", "before": five, "after": paused, "done": False},
+            common | {"action": "set", "before": None, "after": five, "by": "settings"},
+        ],
+        "cursor": None,
+        "now": at(0),
+    }
+
+    printed = tidegate("limits", "history", "pool/db")
+
+    assert client.calls == [("limits.history", {"key": "pool/db", "limit": 20})]
+    rows = [line.split(maxsplit=1)[1] for line in lines(printed.out)[1:]]
+    assert " ".join(rows[0].split()) == "ada pause (not known to be done) 5 5, paused"
+    assert " ".join(rows[1].split()) == "settings set - 5"
+
+
+def test_a_limit_nobody_changed_says_so(client: FakeClient, tidegate: Tidegate) -> None:
+    client.answers["limits.history"] = {"key": "pool/db", "changes": [], "cursor": None}
+
+    assert tidegate("limits", "history", "pool/db").out == "pool/db has not been changed.\n"
 
 
 def test_a_limit_that_is_no_number_is_refused_before_anything_is_asked(

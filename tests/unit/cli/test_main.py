@@ -107,6 +107,7 @@ def test_a_command_line_that_cannot_be_read_ends_with_2(
         "runs show",
         "queue",
         "limits set",
+        "limits history",
         "dev",
         "doctor",
     ],

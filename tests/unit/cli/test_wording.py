@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -69,3 +70,31 @@ def test_nobody_holds_a_limit_of_zero() -> None:
 def test_a_count_that_was_cut_short_says_so() -> None:
     assert wording.ahead({"ahead": 999}) == "999"
     assert wording.ahead({"ahead": 1000}) == "1,000+"
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({}, "3 of 3 in use"),
+        ({"capacity": 0}, "set to 0, admits nothing"),
+        ({"paused": True}, "paused, admits nothing"),
+        ({"capacity": 2, "units": 3}, "set to 2, and 3 are needed"),
+        ({"units": 3}, "3 of 3 in use"),
+    ],
+)
+def test_what_a_limit_is_full_of_is_said_with_what_it_lacks(
+    changes: dict[str, Any], says: str
+) -> None:
+    assert wording.fill({"capacity": 3, "in_use": 3} | changes) == says
+
+
+@pytest.mark.parametrize(
+    ("key", "says"),
+    [
+        ("pool/db", "pool/db"),
+        ("run/0190", "its run's max_concurrent"),
+        ("run/0190/tag/team=blue", "its run's limit on team=blue"),
+    ],
+)
+def test_limits_within_a_run_are_named_as_people_know_them(key: str, says: str) -> None:
+    assert wording.limit_name(key) == says

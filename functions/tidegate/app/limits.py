@@ -1,0 +1,155 @@
+"""Limits, changed live: set, pause, resume; and who did so.
+
+A change is written to the audit table before it is made and marked when it is done, so none is made that is not written. A
+repeated request finds itself by its id and changes nothing a second time.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tidegate.app.launch import launch
+from tidegate.app.services import Services
+from tidegate.domain.limit import configured_limits, default_capacity, is_counted
+from tidegate.domain.pause import Setting, setting_of
+from tidegate.domain.settings import UNLIMITED
+from tidegate.errors import RequestError, UnknownLimitError
+from tidegate.ports import Change
+
+BY = "api"
+"""Who changed a limit, when the caller does not say."""
+_KINDS = ("runs", "pool", "run-tag", "job", "location")
+
+
+def set_limit(
+    services: Services, key: str, capacity: int, *, by: str = BY, change_id: str | None = None
+) -> None:
+    """Change the capacity. A paused limit stays paused, and has the new one when it is resumed.
+
+    Raises:
+        RequestError: the capacity is below -1.
+        UnknownLimitError: nothing is counted by this key.
+    """
+    if capacity < UNLIMITED:
+        raise RequestError(
+            f"A limit cannot be {capacity}.", mend="-1 is no limit, 0 admits nothing, n admits n."
+        )
+    now = _known(services, key)
+    is_paused = now is not None and now.is_paused
+    wanted = Setting(capacity=capacity, source="override", is_paused=is_paused)
+    change(services, key, now, wanted, action="set", by=by, change_id=change_id)
+
+
+def pause(services: Services, key: str, *, by: str = BY, change_id: str | None = None) -> None:
+    """Let nothing more in. The capacity stays, for ``resume``.
+
+    Raises:
+        UnknownLimitError: nothing is counted by this key.
+    """
+    now = _known(services, key)
+    was = now or _unset(services, key)
+    wanted = Setting(capacity=was.capacity, source=was.source, is_paused=True)
+    change(services, key, now, wanted, action="pause", by=by, change_id=change_id)
+
+
+def resume(services: Services, key: str, *, by: str = BY, change_id: str | None = None) -> None:
+    """Let in again what the capacity allows, at once.
+
+    Raises:
+        UnknownLimitError: nothing is counted by this key.
+    """
+    now = _known(services, key)
+    was = now or _unset(services, key)
+    wanted = Setting(capacity=was.capacity, source=was.source)
+    change(services, key, now, wanted, action="resume", by=by, change_id=change_id)
+
+
+def change(
+    services: Services,
+    key: str,
+    before: Setting | None,
+    after: Setting,
+    *,
+    action: str,
+    by: str,
+    change_id: str | None = None,
+) -> None:
+    """Make one change, written before and marked after. The same id twice is one change."""
+    at = services.clock.now()
+    begun = services.store.audit.begin(
+        Change(
+            change_id=change_id or services.ids.run_id(at),
+            subject=_subject(key),
+            action=action,
+            by=by,
+            at=at,
+            before=None if before is None else before.to_json(),
+            after=after.to_json(),
+        )
+    )
+    if begun.is_done:
+        return
+    # As it was asked for first: by a repeat, what is computed from the limit as it is now may differ.
+    made = Setting.from_json(begun.after)
+    launch(services, services.admission.set_limit(key, made.admits, source=made.stored_source))
+    services.store.audit.done(begun)
+
+
+def history(services: Services, key: str, *, limit: int, cursor: str | None) -> dict[str, Any]:
+    """Changes of a limit, newest first."""
+    page = services.store.audit.history(_subject(key), limit=limit, cursor=cursor)
+    return {
+        "key": key,
+        "changes": [
+            {
+                "id": one.change_id,
+                "action": one.action,
+                "by": one.by,
+                "at": one.at.isoformat(),
+                "before": None if one.before is None else dict(one.before),
+                "after": dict(one.after),
+                "done": one.is_done,
+            }
+            for one in page.items
+        ],
+        "cursor": page.cursor,
+    }
+
+
+def setting(services: Services, key: str) -> Setting | None:
+    """What a limit is set to; None: it has no row."""
+    limit = services.admission.limit(key)
+    return None if limit is None else setting_of(limit)
+
+
+def _subject(key: str) -> str:
+    return f"limit/{key}"
+
+
+def _unset(services: Services, key: str) -> Setting:
+    """What a limit without a row would have when it is first wanted."""
+    capacity = configured_limits(services.settings).get(key)
+    if capacity is None:
+        capacity = default_capacity(key, services.settings)
+    return Setting(capacity=UNLIMITED if capacity is None else capacity, source="default")
+
+
+def _known(services: Services, key: str) -> Setting | None:
+    """What the limit is set to.
+
+    Raises:
+        UnknownLimitError: it is not there, and nobody would ask for it.
+    """
+    found = setting(services, key)
+    if found is not None or is_counted(key, services.settings):
+        return found
+    kind, _, name = key.partition("/")
+    if kind == "job":
+        mend = f"Runs of a job are counted where settings name it: concurrency.jobs.{name}: -1 counts and limits nothing."
+    elif kind == "location":
+        mend = f"Runs of a code location are counted where settings name it: concurrency.locations.{name}: -1."
+    elif kind == "run-tag":
+        mend = "Runs are counted by the tags that concurrency.runs.tag_concurrency_limits names; limit -1 only counts."
+    else:
+        mend = f"Kinds: {', '.join(_KINDS)}. `tidegate limits list` shows all."
+    raise UnknownLimitError(f"There is no limit {key!r}.", mend=mend)
