@@ -54,7 +54,7 @@ class RunStore(Protocol):
         at: datetime,
         reason: str | None = None,
     ) -> Run | None:
-        """Change the status if it is one of ``leaves``; STARTED sets ``started_at``, a finished one ``finished_at``.
+        """Change the status if it is one of ``leaves``; STARTING sets ``started_at``, a finished one ``finished_at``.
 
         Answers the run after the change; None if the run is not there or its status is not one of ``leaves``.
         """

@@ -89,22 +89,28 @@ def _start_run(services: Services, claim: Claim) -> list[Claim]:
         return finish(services, run, RunStatus.FAILURE, reason=str(error))
     granted: list[Claim] = []
     first = claim.launch.get(FIRST)
+    _tell_started(services, run)
     for index in plan.roots:
         granted += begin_step(services, run, plan, index, Gathered(), has_pools=index == first)
     _started(services, run)
     return granted
 
 
-def _started(services: Services, run: Run) -> None:
-    """All first steps are under way. A repeat finds the run STARTED and only says so again."""
-    run_id, now = run.run_id, services.clock.now()
-    started = services.store.runs.move(
-        run_id, leaves=RUN_LEAVES[RunStatus.STARTED], to=RunStatus.STARTED, at=now
-    )
-    run = started or services.store.runs.get(run_id) or run
-    at = run.started_at or now
+def _tell_started(services: Services, run: Run) -> None:
+    """Before the first step: steps may be over, and the run with them, before this call is, or is repeated."""
+    at = run.started_at or services.clock.now()
     services.store.events.append(
-        run_id, "start", [Event(run_id=run_id, at=at, kind=EventKind.RUN_START)]
+        run.run_id, "start", [Event(run_id=run.run_id, at=at, kind=EventKind.RUN_START)]
+    )
+
+
+def _started(services: Services, run: Run) -> None:
+    """All first steps are under way. A repeat finds the run STARTED and only tells the bus again."""
+    services.store.runs.move(
+        run.run_id,
+        leaves=RUN_LEAVES[RunStatus.STARTED],
+        to=RunStatus.STARTED,
+        at=services.clock.now(),
     )
     _publish(services, run, RunStatus.STARTED)
 

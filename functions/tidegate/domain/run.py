@@ -85,6 +85,7 @@ class Run:
     held_pools: tuple[str, ...] = ()
     """Pools of which the run itself takes a slot, from launch to end; its steps do not."""
     started_at: datetime | None = None
+    """When it was admitted."""
     finished_at: datetime | None = None
     reason: str | None = None
     """Why it failed or was cancelled, in one sentence."""

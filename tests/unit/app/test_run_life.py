@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from tidegate.app.admit import admit
 from tidegate.app.complete import complete
+from tidegate.domain.run import RunStatus
 from tidegate.domain.settings import Settings
 from tidegate.manifest.document import StepDoc
 
@@ -109,6 +111,51 @@ def test_a_function_that_dies_at_any_call_and_is_called_again_changes_nothing(
         assert sorted(tg.ran) == sorted(calm.ran)
         struck += 1
     assert struck == most > 60
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_a_run_that_ends_while_its_launch_is_interrupted_still_says_when_it_started(
+    world: Make, after: bool
+) -> None:
+    tg = world(single=[step_doc("a")])
+    run_id = tg.submit("single")
+    tg.services.store.runs.move = _dies_when_the_run_has_started(tg, after)
+
+    with pytest.raises(Interrupted):
+        admit(tg.services, tg.wake_ups.waiting.pop())
+    tg.settle()
+    tg.again(lambda: admit(tg.services, run_id))
+
+    run = tg.store.runs.get(run_id)
+    events = tg.store.events.read(run_id).items
+    assert run.status == "SUCCESS"
+    assert run.started_at == tg.store.runs.step(run_id, 0).started_at
+    assert [str(one.kind) for one in events if one.kind.startswith("RUN_")] == [
+        "RUN_ENQUEUED",
+        "RUN_START",
+        "RUN_SUCCESS",
+    ]
+
+
+class Interrupted(BaseException):
+    """The queue function died; Lambda calls it again a minute later."""
+
+
+def _dies_when_the_run_has_started(tg: Any, after: bool) -> Callable[..., Any]:
+    struck: list[bool] = []
+
+    def move(run_id: str, *, to: RunStatus, **rest: Any) -> Any:
+        strikes = to is RunStatus.STARTED and not struck
+        if strikes:
+            struck.append(True)
+        if strikes and not after:
+            raise Interrupted
+        moved = tg.store.runs.move(run_id, to=to, **rest)
+        if strikes:
+            raise Interrupted
+        return moved
+
+    return move
 
 
 def test_a_completion_delivered_twice_is_recorded_once(world: Make) -> None:

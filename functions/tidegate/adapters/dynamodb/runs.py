@@ -108,7 +108,7 @@ class DynamoRunStore:
         if not leaves:
             return None
         actions = [RunRow.status.set(to), _or_remove(RunRow.by_status_key, status_key(to))]
-        if to is RunStatus.STARTED:
+        if to is RunStatus.STARTING:
             actions.append(RunRow.started_at.set(at))
         if to.is_finished:
             actions.append(RunRow.finished_at.set(at))

@@ -51,7 +51,7 @@ class MemoryRunStore:
             run = replace(
                 run,
                 status=to,
-                started_at=at if to is RunStatus.STARTED else run.started_at,
+                started_at=at if to is RunStatus.STARTING else run.started_at,
                 finished_at=at if to.is_finished else run.finished_at,
                 reason=run.reason if reason is None else storable(reason),
             )
