@@ -25,12 +25,13 @@ USER_CODE = "user-code"
 FUNCTIONS = (*CONTROL_PLANE, USER_CODE)
 
 _WRITES = {
-    "api": ("runs", "admission", "events"),
-    "queue": ("runs", "admission", "events"),
-    "steps": ("runs", "admission", "events", "assets"),
-    "monitor": ("runs", "admission", "events", "assets"),
+    "api": ("runs", "admission", "events", "audit"),
+    "queue": ("runs", "admission", "events", "audit"),
+    "steps": ("runs", "admission", "events", "audit", "assets"),
+    "monitor": ("runs", "admission", "events", "audit", "assets"),
 }
-"""Every one of them may launch: a raised limit, an admitted run, a completed step and a repair all grant claims."""
+"""Every one of them may launch: a raised limit, an admitted run, a completed step and a repair all grant claims. And each
+applies new settings when it is the first to start after a deploy, which the audit is told of."""
 _READS_ONLY = {"api": ("assets",)}
 _READS_BLOBS = {
     "api": ("control/*", "logs/*"),

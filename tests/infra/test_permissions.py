@@ -40,7 +40,7 @@ def _tables(actions: set[str], *names: str) -> set[tuple[str, str]]:
 def _control_plane(name: str) -> set[tuple[str, str]]:
     return (
         _function(name)
-        | _tables(READ_WRITE, "runs", "admission", "events")
+        | _tables(READ_WRITE, "runs", "admission", "events", "audit")
         | _tables({"dynamodb:Query"}, "runs/index/*", "admission/index/*")
         | _both({"states:StartExecution"}, "arn::states:::stateMachine:tidegate-step")
         | _both({"events:PutEvents"}, "arn::events:::event-bus/tidegate")
