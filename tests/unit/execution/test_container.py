@@ -168,9 +168,9 @@ class Folder:
 
 @asset
 def step():
-    print("running", flush=True)
     while True:
         try:
+            print("running", flush=True)
             sys.stdin.read(1)
         except BaseException:
             pass
