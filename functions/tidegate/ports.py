@@ -157,9 +157,7 @@ class AdmissionStore(Protocol):
         With ``refused``, only if the limit where it shall stand would refuse that claim at this moment.
         """
 
-    def set_limit(
-        self, key: str, capacity: int, *, source: str, only_new: bool = False
-    ) -> Limit:
+    def set_limit(self, key: str, capacity: int, *, source: str, only_new: bool = False) -> Limit:
         """Create the limit, or change its capacity and close its gate (not with ``only_new``); answers it as it is then."""
 
     def set_gate(self, key: str, was: str | None, now: str | None) -> bool:

@@ -140,7 +140,9 @@ class TestMove:
             assert moved.status is to
             assert moved == runs.get("run-1")
 
-    def test_when_it_was_admitted_and_when_it_ended_are_kept(self, runs: RunStore, new_run: Any) -> None:
+    def test_when_it_was_admitted_and_when_it_ended_are_kept(
+        self, runs: RunStore, new_run: Any
+    ) -> None:
         runs.create(new_run(status=RunStatus.QUEUED))
 
         runs.move("run-1", leaves=frozenset({RunStatus.QUEUED}), to=RunStatus.STARTING, at=AT)

@@ -167,7 +167,10 @@ class RunPlan:
             places = self._places[node] = {number: place for place, number in enumerate(waits)}
         number, place, width, level = source, places[source], len(waits), 0
         while width > JOIN_WIDTH:
-            join, full = place // JOIN_WIDTH, min(JOIN_WIDTH, width - place // JOIN_WIDTH * JOIN_WIDTH)
+            join, full = (
+                place // JOIN_WIDTH,
+                min(JOIN_WIDTH, width - place // JOIN_WIDTH * JOIN_WIDTH),
+            )
             yield f"{node}.{level}.{join}", number, full
             number, place, width, level = join, join, -(-width // JOIN_WIDTH), level + 1
         yield node, number, width
@@ -199,7 +202,9 @@ def decide(step: PlanStep, gathered: Gathered) -> Decision:
     """
     place = 0
     for one in step.inputs:
-        lacking = [number for k, (number, _) in enumerate(one.sources, place) if k in gathered.missing]
+        lacking = [
+            number for k, (number, _) in enumerate(one.sources, place) if k in gathered.missing
+        ]
         place += len(one.sources)
         if lacking and (not one.fan_in or len(lacking) == len(one.sources)):
             return Decision(verdict=Verdict.SKIP, because=tuple(sorted(set(lacking))))

@@ -243,7 +243,9 @@ class _ReportReader:
             raise self.wrong("logs", document)
         at, level, message = document
         return LogLine(
-            at=self.moment(at, "logs"), level=self.text(level, "logs"), message=self.text(message, "logs")
+            at=self.moment(at, "logs"),
+            level=self.text(level, "logs"),
+            message=self.text(message, "logs"),
         )
 
     def metadata(self, document: object, field_name: str) -> dict[str, dict[str, Any]]:
