@@ -39,7 +39,7 @@ dev: $(VENV)/.demo ## The whole deployment on this machine, until Ctrl-C
 	@$(BIN)/tidegate dev
 
 test: $(VENV)/.dev $(VENV)/.engines ## All tests
-	$(BIN)/python -m pytest -n 2 --ignore=tests/infra
+	$(BIN)/python -m pytest -n 2 --dist worksteal --ignore=tests/infra
 
 lint: $(VENV)/.dev ## Style and import directions
 	$(BIN)/ruff check .
