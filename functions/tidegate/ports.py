@@ -67,10 +67,12 @@ class RunStore(Protocol):
         limit: int = 50,
         cursor: str | None = None,
         oldest_first: bool = False,
+        since: datetime | None = None,
     ) -> Page[Run]:
         """Newest first. Reads only index entries of the job, the statuses, or the day.
 
-        ``oldest_first`` goes with statuses none of which is final.
+        ``oldest_first`` goes with statuses none of which is final; ``since`` goes with that, and leaves out runs created
+        before.
         """
 
     def gather(self, run_id: str, node: str, arrival: Arrival) -> Gathered:

@@ -474,6 +474,20 @@ class TestFind:
             and (job is None or int(one[4:]) % 3 == 0)
         ]
 
+    @pytest.mark.parametrize("limit", [1, 50])
+    def test_the_oldest_first_and_none_created_before(
+        self, runs: RunStore, new_run: Any, limit: int
+    ) -> None:
+        for minute in (3, 1, 2, 4):
+            runs.create(new_run(f"run-{minute}", created_at=AT + timedelta(minutes=minute)))
+        asked = {"statuses": frozenset({RunStatus.QUEUED}), "oldest_first": True}
+
+        every = self.pages(runs, limit, **asked)
+        later = self.pages(runs, limit, since=AT + timedelta(minutes=3), **asked)
+
+        assert [run.run_id for page in every for run in page] == [f"run-{n}" for n in (1, 2, 3, 4)]
+        assert [run.run_id for page in later for run in page] == ["run-3", "run-4"]
+
     def test_runs_of_one_instant_are_told_apart_by_their_id(
         self, runs: RunStore, new_run: Any
     ) -> None:

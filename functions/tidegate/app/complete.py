@@ -13,11 +13,11 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from tidegate.app.launch import advance, launch
+from tidegate.app.launch import advance, launch, tell_skipped
 from tidegate.app.run_claim import step_released
 from tidegate.app.services import Services
 from tidegate.domain.event import EventKind
-from tidegate.domain.plan import PlanStep
+from tidegate.domain.plan import PlanStep, RunPlan
 from tidegate.domain.run import Run, StepRow, StepStatus
 from tidegate.domain.task import MAX_REPORT_BYTES, Materialization, Report, StepFailure
 from tidegate.errors import ReportError, RequestError
@@ -56,7 +56,35 @@ def complete(services: Services, outcome: Mapping[str, Any]) -> None:
         return
     if wrote or row.fingerprint == report.fingerprint():
         _record(services, run, step, row, report)
-    launch(services, step_released(services, run, plan, index, attempt))
+    _go_on(services, run, plan, row)
+
+
+def resume(services: Services, run: Run, plan: RunPlan, row: StepRow, *, is_told: bool) -> None:
+    """Do again what follows from a resolved row: whoever began it has died. Twice is once.
+
+    ``is_told``: its events are there. Else they are made from the row; what else the report said is lost.
+    """
+    step = plan.steps[row.index]
+    if not is_told and row.status is StepStatus.SKIPPED:
+        tell_skipped(services, run, step, row)
+    elif not is_told:
+        error, _, message = (row.reason or "").partition(": ")
+        failure = StepFailure(error=error, message=message) if row.failed else None
+        at = row.finished_at or services.clock.now()
+        known = Report(
+            run_id=run.run_id,
+            index=row.index,
+            attempt=row.attempt,
+            started_at=row.started_at or at,
+            finished_at=at,
+            failure=failure,
+        )
+        _record(services, run, step, row, known)
+    _go_on(services, run, plan, row)
+
+
+def _go_on(services: Services, run: Run, plan: RunPlan, row: StepRow) -> None:
+    launch(services, step_released(services, run, plan, row.index, row.attempt))
     launch(services, advance(services, run, plan, row))
 
 

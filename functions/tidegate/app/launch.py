@@ -27,6 +27,7 @@ from tidegate.domain.plan import (
     FAILED,
     Arrival,
     Gathered,
+    PlanStep,
     RunPlan,
     Verdict,
     arrival_of,
@@ -268,20 +269,19 @@ def _decide(
     )
     if row.status is not StepStatus.SKIPPED:
         return [], []
-    services.store.events.append(
-        run.run_id,
-        f"skip/{index}",
-        [
-            Event(
-                run_id=run.run_id,
-                at=row.finished_at or now,
-                kind=EventKind.STEP_SKIPPED,
-                step=step.key,
-                message=row.reason or reason,
-            )
-        ],
-    )
+    tell_skipped(services, run, step, row)
     return [], [row]
+
+
+def tell_skipped(services: Services, run: Run, step: PlanStep, row: StepRow) -> None:
+    event = Event(
+        run_id=run.run_id,
+        at=row.finished_at or services.clock.now(),
+        kind=EventKind.STEP_SKIPPED,
+        step=step.key,
+        message=row.reason or "",
+    )
+    services.store.events.append(run.run_id, f"skip/{step.index}", [event])
 
 
 def _end(services: Services, run: Run, plan: RunPlan) -> list[Claim]:

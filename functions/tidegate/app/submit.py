@@ -21,7 +21,7 @@ from tidegate.domain.run import (
     canonical_tags,
     run_id_of_key,
 )
-from tidegate.errors import ConfigError, RequestError, UnknownPartitionError
+from tidegate.errors import ConfigError, RequestError, StoreError, UnknownPartitionError
 from tidegate.manifest.document import ASSET_JOB, JobDoc, Manifest, StepDoc
 
 logger = logging.getLogger(__name__)
@@ -58,9 +58,18 @@ def submit(services: Services, request: RunRequest) -> Run:
     _publish_manifest(services)
     stored, created = services.store.runs.create(run)
     if stored.status is RunStatus.QUEUED:
-        services.queue.enqueue(stored.run_id)
+        _wake_queue(services, stored)
     logger.info("run_submitted", extra={"run_id": stored.run_id, "run_created": created})
     return stored
+
+
+def _wake_queue(services: Services, run: Run) -> None:
+    """The run is there, so it is answered even if the queue could not be woken: else the caller would ask for another one.
+    The sweep finds it."""
+    try:
+        services.queue.enqueue(run.run_id)
+    except StoreError as error:
+        logger.warning("queue_not_woken", extra={"run_id": run.run_id, "reason": str(error)})
 
 
 def _new_run(services: Services, request: RunRequest) -> Run:

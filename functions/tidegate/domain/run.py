@@ -164,3 +164,17 @@ def step_claim_id(run_id: str, index: int, attempt: int) -> str:
 
 def run_claim_id(run_id: str) -> str:
     return f"run/{run_id}"
+
+
+def subject_of_claim(claim_id: str) -> tuple[str, int | None, int | None] | None:
+    """Whose slots a claim holds: (run id, step number, attempt), the latter two None if they are the run's own.
+
+    None: it is no claim of a run or of a step.
+    """
+    kind, _, rest = claim_id.partition("/")
+    run_id, *more = rest.split("/")
+    if kind == "run":
+        return run_id, None, None
+    if kind == "step" and len(more) == 2 and all(one.isdecimal() for one in more):
+        return run_id, int(more[0]), int(more[1])
+    return None

@@ -12,8 +12,9 @@ from tidegate.handlers.observe import logger, metrics
 
 
 @logger.inject_lambda_context
-@metrics.log_metrics
 def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
     repaired = observe(services(), event)
     metrics.add_metric(name="Repairs", unit=MetricUnit.Count, value=sum(repaired.values()))
+    metrics.flush_metrics()
+    metrics.clear_metrics()  # where metrics are switched off, flushing leaves them to pile up
     return repaired

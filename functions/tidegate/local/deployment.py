@@ -171,11 +171,20 @@ class Deployment:
         self._stack.close()
 
     def request(self, request: dict[str, Any]) -> dict[str, Any]:
-        """One request to the API, through Lambda, as the CLI makes it."""
+        """One request to the API, through Lambda, as the CLI makes it.
+
+        Raises:
+            DeploymentError: its function died, by a fault that was armed, say.
+        """
         answer = self.aws.client("lambda").invoke(
             FunctionName=API_FUNCTION, Payload=json.dumps(request).encode()
         )
         document: dict[str, Any] = json.loads(answer["Payload"].read())
+        if "FunctionError" in answer:
+            raise DeploymentError(
+                f"The API failed: {document['errorType']}: {document['errorMessage']}.",
+                mend="Ask again.",
+            )
         return document
 
     def load_asset(self, key: str, partition: str | None) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from tidegate.adapters.aws.clients import client
+from tidegate.adapters.aws.clients import answered, client
 
 
 class LambdaRunQueue:
@@ -12,8 +12,15 @@ class LambdaRunQueue:
         self._function = function
 
     def enqueue(self, run_id: str) -> None:
-        client("lambda").invoke(
-            FunctionName=self._function,
-            InvocationType="Event",
-            Payload=json.dumps({"run_id": run_id}).encode(),
-        )
+        """
+        Raises:
+            ThrottledError, UnavailableError: Lambda may not have taken it.
+            DeploymentError: there is no such function, or it may not be invoked.
+        """
+        mend = f"Check that {self._function} exists and that this function's role may invoke it."
+        with answered(f"Invoking {self._function}", mend=mend):
+            client("lambda").invoke(
+                FunctionName=self._function,
+                InvocationType="Event",
+                Payload=json.dumps({"run_id": run_id}).encode(),
+            )

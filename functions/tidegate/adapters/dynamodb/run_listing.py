@@ -7,12 +7,14 @@ the cursor. Lists that go over days or months read their calendar first and neve
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from heapq import merge
 from itertools import chain, islice
 from typing import Any
 
 from tidegate.adapters.dynamodb.models import RunRow, RunsTable
 from tidegate.adapters.dynamodb.run_rows import RUN, run_of, status_key
+from tidegate.adapters.text import stamp
 from tidegate.domain.run import Run, RunStatus
 from tidegate.ports import Page
 
@@ -38,6 +40,7 @@ def find_runs(
     limit: int,
     cursor: str | None,
     oldest_first: bool = False,
+    since: datetime | None = None,
 ) -> Page[Run]:
     """A page of runs, newest first, or oldest first of statuses that are in ``by_status``. A page that keeps few of many runs may end short; its cursor leads on.
 
@@ -48,7 +51,8 @@ def find_runs(
     limit = max(1, limit)
     page = min(limit, _CHUNK) + 1
     if oldest_first:
-        entries = _once(_oldest(statuses or frozenset(), cursor, page))
+        after = cursor if cursor is not None or since is None else stamp(since)
+        entries = _once(_oldest(statuses or frozenset(), after, page))
     else:
         entries = _once(_entries(job, statuses, cursor, page))
     size = min(limit, _CHUNK)

@@ -127,11 +127,17 @@ class DynamoRunStore:
         limit: int = 50,
         cursor: str | None = None,
         oldest_first: bool = False,
+        since: datetime | None = None,
     ) -> Page[Run]:
         """See ``run_listing.find_runs``."""
         with translated("runs.find"):
             return find_runs(
-                job=job, statuses=statuses, limit=limit, cursor=cursor, oldest_first=oldest_first
+                job=job,
+                statuses=statuses,
+                limit=limit,
+                cursor=cursor,
+                oldest_first=oldest_first,
+                since=since,
             )
 
     def gather(self, run_id: str, node: str, arrival: Arrival) -> Gathered:

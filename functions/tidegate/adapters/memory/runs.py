@@ -66,6 +66,7 @@ class MemoryRunStore:
         limit: int = 50,
         cursor: str | None = None,
         oldest_first: bool = False,
+        since: datetime | None = None,
     ) -> Page[Run]:
         with self._lock:
             placed = sorted(
@@ -77,6 +78,7 @@ class MemoryRunStore:
             if (job is None or run.job == job)
             and (statuses is None or run.status in statuses)
             and (cursor is None or (order > cursor if oldest_first else order < cursor))
+            and (since is None or run.created_at >= since)
         ]
         page = fitting[: max(1, limit)]
         more = len(fitting) > len(page)
