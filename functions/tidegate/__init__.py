@@ -44,6 +44,12 @@ if TYPE_CHECKING:
         Output,
         RetryRequested,
     )
+    from tidegate.sdk.executor import (
+        ExecutorDefinition,
+        in_process_executor,
+        multi_or_in_process_executor,
+        multiprocess_executor,
+    )
     from tidegate.sdk.graph import GraphDefinition, GraphIn, GraphOut, graph, job
     from tidegate.sdk.io import (
         InputContext,
@@ -122,6 +128,7 @@ __all__ = [
     "Ecs",
     "EnvVar",
     "ExecuteInProcessResult",
+    "ExecutorDefinition",
     "Failure",
     "FilesystemIOManager",
     "GraphDefinition",
@@ -179,6 +186,7 @@ __all__ = [
     "define_asset_job",
     "get_logger",
     "graph",
+    "in_process_executor",
     "io_manager",
     "job",
     "load_assets_from_current_module",
@@ -188,6 +196,8 @@ __all__ = [
     "materialize",
     "materialize_to_memory",
     "multi_asset",
+    "multi_or_in_process_executor",
+    "multiprocess_executor",
     "op",
     "resource",
 ]
@@ -224,6 +234,12 @@ _MODULES = {
         "MaterializeResult",
         "Output",
         "RetryRequested",
+    ),
+    "sdk.executor": (
+        "ExecutorDefinition",
+        "in_process_executor",
+        "multi_or_in_process_executor",
+        "multiprocess_executor",
     ),
     "sdk.graph": ("GraphDefinition", "GraphIn", "GraphOut", "graph", "job"),
     "sdk.io": (

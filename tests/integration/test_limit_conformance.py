@@ -10,7 +10,17 @@ from typing import Any
 
 import pytest
 
-from tidegate import Definitions, In, Nothing, job, op
+from tidegate import (
+    ConfigError,
+    Definitions,
+    In,
+    Nothing,
+    in_process_executor,
+    job,
+    multiprocess_executor,
+    op,
+)
+from tidegate.errors import RequestError, UnknownLimitError
 from tidegate.testing import LocalDeployment
 
 Deploy = Callable[..., LocalDeployment]
@@ -331,3 +341,340 @@ def test_limits_admit(deploy: Deploy, title: str) -> None:
     assert {tg.run_status(one) for one in known} == {"SUCCESS"}
     assert {key: limit.in_use for key, limit in tg.limits.items() if limit.in_use} == {}
     assert {key: limit.waiting for key, limit in tg.limits.items() if limit.waiting} == {}
+
+
+# Within one run ---------------------------------------------------------------------------------------------------
+
+
+@op(tags={"team": "blue"})
+def blue() -> None: ...
+
+
+@op(tags={"team": "red"})
+def red() -> None: ...
+
+
+@job
+def teams() -> None:
+    for number in range(3):
+        blue.alias(f"blue{number}")()
+        red.alias(f"red{number}")()
+
+
+@job(executor_def=multiprocess_executor.configured({"max_concurrent": 2}))
+def two_at_once() -> None:
+    for number in range(4):
+        work.alias(f"w{number}")()
+
+
+@job(executor_def=in_process_executor)
+def one_at_once() -> None:
+    for number in range(3):
+        work.alias(f"w{number}")()
+
+
+@job(executor_def=multiprocess_executor.configured({"max_concurrent": 2}))
+def queries() -> None:
+    for number in range(3):
+        query.alias(f"q{number}")()
+    work()
+
+
+within = Definitions(jobs=[teams, two_at_once, one_at_once, queries])
+
+
+def started(tg: LocalDeployment, run_id: str) -> list[str]:
+    return sorted(name for name, status in tg.run(run_id).steps.items() if status == "STARTED")
+
+
+def config(**executor: Any) -> dict[str, Any]:
+    return {"execution": {"config": executor}}
+
+
+@pytest.mark.parametrize(
+    ("name", "run_config", "most"),
+    [
+        ("two_at_once", None, 2),
+        ("one_at_once", None, 1),
+        ("two_at_once", config(max_concurrent=3), 3),
+        ("two_at_once", config(max_concurrent=0), 4),
+        ("two_at_once", config(in_process={}), 1),
+        ("teams", config(max_concurrent=5), 5),
+        ("teams", config(multiprocess={"max_concurrent": 4}), 4),
+        ("teams", None, 6),
+    ],
+)
+def test_so_many_steps_of_a_run_as_its_executor_says(
+    deploy: Deploy, name: str, run_config: dict[str, Any] | None, most: int
+) -> None:
+    tg = deploy(within, step_seconds=60)
+
+    first, second = (tg.submit(name, run_config=run_config) for _ in range(2))
+    tg.settle()
+
+    assert (len(started(tg, first)), len(started(tg, second))) == (most, most)
+    tg.advance(minutes=10)
+    assert {tg.run_status(first), tg.run_status(second)} == {"SUCCESS"}
+
+
+@pytest.mark.parametrize(
+    ("rules", "running"),
+    [
+        ([{"key": "team", "limit": 2}], 2),
+        ([{"key": "team", "value": "blue", "limit": 1}], 1 + 3),
+        ([{"key": "team", "value": EACH, "limit": 2}], 2 + 2),
+        (
+            [
+                {"key": "team", "value": EACH, "limit": 1},
+                {"key": "team", "value": "red", "limit": 3},
+            ],
+            1 + 3,
+        ),
+        ([{"key": "team", "limit": 3}, {"key": "team", "value": EACH, "limit": 2}], 3),
+        ([{"key": "other", "limit": 0}], 6),
+        ([{"key": "team", "limit": -1}], 6),
+    ],
+)
+def test_so_many_steps_of_a_run_as_its_tag_limits_say(
+    deploy: Deploy, rules: list[dict[str, Any]], running: int
+) -> None:
+    tg = deploy(within, step_seconds=60)
+
+    run_id = tg.submit("teams", run_config=config(tag_concurrency_limits=rules))
+    tg.settle()
+
+    assert len(started(tg, run_id)) == running
+    tg.advance(minutes=10)
+    assert tg.run_status(run_id) == "SUCCESS"
+
+
+def test_a_step_blocked_by_its_pool_takes_no_slot_within_its_run(deploy: Deploy) -> None:
+    settings = {"concurrency": {"pools": {"limits": {"db": 1}}}}
+    tg = deploy(within, settings=settings, step_seconds=60)
+
+    run_id = tg.submit("queries")
+    tg.settle()
+
+    assert started(tg, run_id) == ["q0", "work"]
+
+
+def test_a_step_that_waits_within_its_run_says_for_what(deploy: Deploy) -> None:
+    tg = deploy(within, step_seconds=60)
+
+    run_id = tg.submit("one_at_once")
+    tg.settle()
+
+    steps = {one["step"]: one for one in tg.call("runs.show", run_id=run_id)["steps"]}
+    assert steps["w1"]["waiting"]["blocked_by"] == f"run/{run_id}"
+    assert steps["w1"]["waiting"]["holders"] == [f"step/{run_id}/0/1"]
+    assert [steps[one]["waiting"]["ahead"] for one in ("w1", "w2")] == [0, 1]
+
+
+def test_limits_within_a_run_can_be_changed_and_are_forgotten_when_it_ends(deploy: Deploy) -> None:
+    tg = deploy(within, step_seconds=60)
+    run_id = tg.submit("two_at_once")
+    tg.settle()
+
+    tg.set_limit(f"run/{run_id}", 3)
+    tg.settle()
+
+    assert len(started(tg, run_id)) == 3
+    tg.advance(minutes=10)
+    assert tg.run_status(run_id) == "SUCCESS"
+    with pytest.raises(UnknownLimitError):
+        tg.call("limits.show", key=f"run/{run_id}")
+
+
+def test_a_failed_step_gives_its_slots_on(deploy: Deploy) -> None:
+    @op(pool="db")
+    def breaks() -> None:
+        raise ValueError("no")
+
+    @job(executor_def=in_process_executor)
+    def breaking() -> None:
+        for number in range(3):
+            breaks.alias(f"b{number}")()
+
+    tg = deploy(
+        Definitions(jobs=[breaking]), settings={"concurrency": pools(db=1)}, step_seconds=60
+    )
+
+    run_id = tg.submit("breaking")
+    tg.advance(minutes=10)
+
+    assert set(tg.run(run_id).steps.values()) == {"FAILURE"}
+    assert [one.in_use for one in tg.limits.values()] == [0] * len(tg.limits)
+
+
+@pytest.mark.parametrize(
+    ("execution", "says"),
+    [
+        ({"config": {"max_concurrent": -1}}, "max_concurrent=-1"),
+        ({"config": {"most": 3}}, "unknown key 'most'"),
+        (
+            {"config": {"tag_concurrency_limits": [{"key": "a", "limit": 1}] * 2}},
+            "second rule of one kind for the tag a",
+        ),
+    ],
+)
+def test_config_of_an_executor_that_does_not_fit_creates_nothing(
+    deploy: Deploy, execution: dict[str, Any], says: str
+) -> None:
+    tg = deploy(within)
+
+    with pytest.raises(ConfigError, match=says):
+        tg.submit("teams", run_config={"execution": execution})
+
+    assert tg.runs() == []
+
+
+# Refused ----------------------------------------------------------------------------------------------------------
+
+
+def test_more_slots_than_the_pool_has_by_now_are_refused_and_nothing_is_created(
+    deploy: Deploy,
+) -> None:
+    tg = deploy(defs, settings={"concurrency": pools(db=2)})
+    tg.set_limit("pool/db", 1)
+
+    with pytest.raises(RequestError) as caught:
+        tg.submit("heavy")
+
+    assert "Step 'heavy_query' takes 2 slots of pool 'db', which has 1." in str(caught.value)
+    assert tg.runs() == []
+
+
+@pytest.mark.parametrize("change", ["closed", "paused", "unlimited", "held by runs"])
+def test_slots_are_not_too_many_where_that_is_not_what_keeps_them_waiting(
+    deploy: Deploy, change: str
+) -> None:
+    limit = {"limit": 1, "granularity": "run"} if change == "held by runs" else 2
+    tg = deploy(defs, settings={"concurrency": {"pools": {"limits": {"db": limit}}}})
+    if change == "paused":
+        tg.pause_limit("pool/db")
+    elif change != "held by runs":
+        tg.set_limit("pool/db", 0 if change == "closed" else -1)
+
+    tg.submit("heavy")
+
+    assert len(tg.runs()) == 1
+
+
+def test_a_claim_whose_pool_became_too_small_for_it_says_so_and_goes_on_when_it_is_raised(
+    deploy: Deploy,
+) -> None:
+    tg = deploy(defs, settings={"concurrency": pools(db=2)}, step_seconds=60)
+    tg.submit("db")
+    waiting = tg.submit("heavy")
+    tg.settle()
+    tg.set_limit("pool/db", 1)
+    tg.advance(minutes=5)
+
+    shown = tg.call("runs.show", run_id=waiting)["waiting"]
+
+    assert (shown["blocked_by"], shown["capacity"], shown["units"]) == ("pool/db", 1, 2)
+    assert (shown["in_use"], shown["holders"]) == (0, [])
+    tg.set_limit("pool/db", 2)
+    tg.settle()
+    assert tg.run_status(waiting) == "STARTED"
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["db", "pool/", "job/free", "location/here", "run-tag/team", "run-tag/team=a", "run/none"],
+)
+@pytest.mark.parametrize("action", ["limits.set", "limits.pause", "limits.resume"])
+def test_a_limit_by_which_nothing_is_counted_cannot_be_changed(
+    deploy: Deploy, action: str, key: str
+) -> None:
+    tg = deploy(defs)
+    values = {"capacity": 3} if action == "limits.set" else {}
+
+    with pytest.raises(UnknownLimitError) as caught:
+        tg.call(action, key=key, **values)
+
+    assert f"There is no limit {key!r}." in str(caught.value)
+    assert key not in tg.limits
+
+
+def test_minus_one_in_the_settings_counts_so_that_a_limit_set_live_is_exact(deploy: Deploy) -> None:
+    settings = {"concurrency": {"jobs": {"free": -1}}}
+    tg = deploy(defs, settings=settings, step_seconds=60)
+    first = [tg.submit("free") for _ in range(2)]
+    tg.settle()
+
+    tg.set_limit("job/free", 2)
+    third = tg.submit("free")
+    tg.settle()
+
+    assert tg.limits["job/free"].in_use == 2
+    assert {tg.run_status(one) for one in first} == {"STARTED"}
+    assert tg.run_status(third) == "QUEUED"
+
+
+@pytest.mark.parametrize("capacity", [-2, True, "3", 1.5])
+def test_a_capacity_that_is_none_is_refused(deploy: Deploy, capacity: Any) -> None:
+    tg = deploy(defs)
+
+    with pytest.raises(RequestError):
+        tg.call("limits.set", key="pool/db", capacity=capacity)
+
+    assert "pool/db" not in tg.limits
+
+
+# Audit ------------------------------------------------------------------------------------------------------------
+
+
+def test_each_change_of_a_limit_says_who_from_what_to_what_and_when(deploy: Deploy) -> None:
+    tg = deploy(defs, settings={"concurrency": pools(db=2)})
+    tg.advance(seconds=1)
+    tg.call("limits.set", key="pool/db", capacity=5, by="ada")
+    tg.advance(seconds=1)
+    tg.call("limits.pause", key="pool/db", by="bob")
+    tg.advance(seconds=1)
+    tg.deploy_settings({"concurrency": pools(db=7)})
+    tg.advance(seconds=1)
+    tg.call("limits.resume", key="pool/db")
+
+    changes = tg.call("limits.history", key="pool/db")["changes"]
+
+    seen = [
+        (one["action"], one["by"], (one["before"] or {}).get("capacity"), one["after"]["capacity"])
+        for one in changes
+    ]
+    assert seen == [
+        ("resume", "api", 7, 7),
+        ("settings", "settings", 5, 7),
+        ("pause", "bob", 5, 5),
+        ("set", "ada", 2, 5),
+        ("settings", "settings", None, 2),
+    ]
+    assert [one["after"]["paused"] for one in changes] == [False, True, True, False, False]
+    assert [one["at"][17:19] for one in changes] == ["04", "03", "02", "01", "00"]
+    assert all(one["done"] for one in changes)
+
+
+def test_a_repeated_request_is_one_change_and_undoes_none_that_came_between(
+    deploy: Deploy,
+) -> None:
+    tg = deploy(defs)
+    tg.call("limits.set", key="pool/db", capacity=5, change_id="first")
+    tg.advance(seconds=1)
+    tg.call("limits.set", key="pool/db", capacity=7, change_id="second")
+
+    tg.call("limits.set", key="pool/db", capacity=5, change_id="first")
+
+    assert tg.limits["pool/db"].capacity == 7
+    changes = tg.call("limits.history", key="pool/db")["changes"]
+    assert [one["id"] for one in changes] == ["second", "first"]
+
+
+def test_a_deploy_of_the_same_settings_changes_and_says_nothing(deploy: Deploy) -> None:
+    settings = {"concurrency": pools(db=2)}
+    tg = deploy(defs, settings=settings)
+    tg.set_limit("pool/db", 5)
+
+    tg.deploy_settings(settings)
+
+    assert tg.limits["pool/db"].capacity == 5
+    assert len(tg.call("limits.history", key="pool/db")["changes"]) == 2

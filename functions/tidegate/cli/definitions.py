@@ -83,7 +83,8 @@ def _pools(manifest: Manifest, settings: Settings) -> Iterator[Finding]:
     default = settings.default_pool_limit
     for pool, (slots, step_key) in sorted(most.items()):
         limit = settings.pools.get(pool, default)
-        if limit is not None and 0 < limit < slots:
+        is_held_by_runs = settings.granularity_of(pool) == "run"
+        if limit is not None and 0 < limit < slots and not is_held_by_runs:
             yield Finding(
                 subject="pool",
                 text=f"{pool} has {wording.count(limit, 'slot')}, and step {step_key!r} needs {slots}.",

@@ -134,6 +134,8 @@ def _job(job: JobDefinition, schemas: dict[int, tuple[Any, dict[str, Any] | None
         "partitions": None if job.partitions_def is None else job.partitions_def.to_json(),
         "max_concurrent": job.max_concurrent,
     }
+    if job.executor is not None:
+        document["executor"] = dict(job.executor)
     if not own and job.retry_policy is not None:
         document["retry"] = job.retry_policy.to_json()
     return document

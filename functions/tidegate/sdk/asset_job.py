@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tidegate.errors import DefinitionError
 from tidegate.sdk.declaration import at, caller_source, check_name, known_arguments
+from tidegate.sdk.executor import executor_document
 from tidegate.sdk.job import check_partitions, check_retry
 from tidegate.sdk.retry import RetryPolicy
 from tidegate.sdk.run_config import run_config_document
@@ -16,6 +17,7 @@ from tidegate.sdk.setting import read_tags
 
 if TYPE_CHECKING:
     from tidegate.domain.partitions import PartitionsDefinition
+    from tidegate.sdk.executor import ExecutorDefinition
     from tidegate.sdk.run_config import RunConfig
     from tidegate.sdk.selection import CoercibleToAssetSelection
 
@@ -33,6 +35,7 @@ class UnresolvedAssetJobDefinition:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     partitions_def: PartitionsDefinition | None = None
     retry_policy: RetryPolicy | None = None
+    executor: Mapping[str, Any] | None = None
     source: str = ""
 
     def __repr__(self) -> str:
@@ -50,6 +53,7 @@ def define_asset_job(
     metadata: Mapping[str, Any] | None = None,
     partitions_def: PartitionsDefinition | None = None,
     op_retry_policy: RetryPolicy | None = None,
+    executor_def: ExecutorDefinition | None = None,
 ) -> UnresolvedAssetJobDefinition:
     """A job that materializes the selected assets; all of them when there is no selection.
 
@@ -79,5 +83,6 @@ def define_asset_job(
         metadata=dict(metadata or {}),
         partitions_def=check_partitions(where, partitions_def),
         retry_policy=check_retry(where, op_retry_policy),
+        executor=executor_document(where, executor_def),
         source=source,
     )

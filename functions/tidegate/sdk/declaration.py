@@ -26,8 +26,6 @@ _NOT_HERE = {
     "backfill_policy": "Backfill policies are not offered yet.",
     "check_specs": "Asset checks are not offered yet.",
     "concurrency_key": "Use `pool=`.",
-    "executor": "Every step runs on its own; `compute=` of an op or asset says where.",
-    "executor_def": "Every step runs on its own; `compute=` of an op or asset says where.",
     "freshness_policy": "Freshness policies are not offered yet.",
     "hooks": "Hooks are not offered yet.",
     "io_manager_def": "Put it in Definitions(resources=...), and name it with `io_manager_key=`.",

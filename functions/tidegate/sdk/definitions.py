@@ -15,6 +15,7 @@ from tidegate.sdk.asset_layout import AssetLayout, lay_out, refuse_unknown
 from tidegate.sdk.asset_spec import AssetSpec
 from tidegate.sdk.assets_definition import AssetsDefinition
 from tidegate.sdk.declaration import at, caller_source, known_arguments, suggestion, user_frame
+from tidegate.sdk.executor import ExecutorDefinition, executor_document
 from tidegate.sdk.job import JobDefinition, steps_within
 from tidegate.sdk.resource_check import check_resources, check_run_config
 from tidegate.sdk.step import StepDefinition
@@ -43,10 +44,13 @@ class Definitions:
         jobs: Iterable[JobDefinition | UnresolvedAssetJobDefinition] | None = None,
         resources: Mapping[str, Any] | None = None,
         metadata: Mapping[str, Any] | None = None,
+        executor: ExecutorDefinition | None = None,
     ) -> None:
         self._modules = _modules_being_imported(user_frame())
         self.resources: Mapping[str, Any] = _mapping("resources", resources)
         self.metadata: Mapping[str, Any] = _mapping("metadata", metadata)
+        self.executor = executor
+        self._executor = executor_document("Definitions", executor)
         self._declared = (_items("assets", assets), _items("jobs", jobs))
         self._layout: AssetLayout = lay_out(self._declared[0])
         self.jobs: Mapping[str, JobDefinition] = self._jobs()
@@ -145,6 +149,11 @@ class Definitions:
         """
         resources: dict[str, Any] = {}
         metadata: dict[str, Any] = {}
+        executors = [one.executor for one in def_sets if getattr(one, "executor", None)]
+        if any(one is not executors[0] for one in executors):
+            raise DefinitionError(
+                "Two of the merged Definitions have an executor.", mend="Share one object."
+            )
         for one in def_sets:
             if not isinstance(one, Definitions):
                 raise DefinitionError(f"{one!r} is merged.", mend="Merge Definitions.")
@@ -164,6 +173,7 @@ class Definitions:
             jobs=list({id(j): j for one in def_sets for j in one._declared[1]}.values()),
             resources=resources,
             metadata=metadata,
+            executor=executors[0] if executors else None,
         )
 
     def _jobs(self) -> dict[str, JobDefinition]:
@@ -190,11 +200,15 @@ class Definitions:
                     f"{at(jobs[one.name].source)}.",
                     mend="Rename one of them.",
                 )
-            jobs[one.name] = resolved
+            jobs[one.name] = replace(resolved, executor=resolved.executor or self._executor)
         if self.asset_steps:
             keys = tuple(str(out.asset_key) for step in self.asset_steps for out in step.outputs)
             jobs[ASSET_JOB] = JobDefinition(
-                name=ASSET_JOB, steps=self.asset_steps, asset_keys=keys, description="All assets."
+                name=ASSET_JOB,
+                steps=self.asset_steps,
+                asset_keys=keys,
+                description="All assets.",
+                executor=self._executor,
             )
         return jobs
 
@@ -248,6 +262,7 @@ class Definitions:
             metadata=job.metadata,
             partitions_def=self._partitions(label, job, sorted(chosen)),
             retry_policy=job.retry_policy,
+            executor=job.executor,
             source=job.source,
         )
 

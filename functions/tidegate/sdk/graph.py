@@ -24,6 +24,7 @@ from tidegate.sdk.setting import read_tags
 
 if TYPE_CHECKING:
     from tidegate.domain.partitions import PartitionsDefinition
+    from tidegate.sdk.executor import ExecutorDefinition
     from tidegate.sdk.job import JobDefinition
     from tidegate.sdk.retry import RetryPolicy
     from tidegate.sdk.run_config import RunConfig
@@ -123,6 +124,7 @@ class JobArguments(TypedDict, total=False):
     run_tags: Mapping[str, Any] | None
     metadata: Mapping[str, Any] | None
     resource_defs: Mapping[str, Any] | None
+    executor_def: ExecutorDefinition | None
     op_retry_policy: RetryPolicy | None
     partitions_def: PartitionsDefinition | None
     input_values: Mapping[str, Any] | None
@@ -176,6 +178,7 @@ def job(
     run_tags: Mapping[str, Any] | None = None,
     metadata: Mapping[str, Any] | None = None,
     resource_defs: Mapping[str, Any] | None = None,
+    executor_def: ExecutorDefinition | None = None,
     op_retry_policy: RetryPolicy | None = None,
     partitions_def: PartitionsDefinition | None = None,
     input_values: Mapping[str, Any] | None = None,
@@ -185,6 +188,7 @@ def job(
     Args:
         config: Run config of runs that are submitted without any.
         tags: Tags of its runs; with ``run_tags`` given, only those are.
+        executor_def: How many of its steps run at once in one run.
         op_retry_policy: For steps whose op and call have none.
         input_values: Values for the job's own parameters.
 
@@ -200,6 +204,7 @@ def job(
             run_tags=run_tags,
             metadata=metadata,
             resource_defs=resource_defs,
+            executor_def=executor_def,
             op_retry_policy=op_retry_policy,
             partitions_def=partitions_def,
             input_values=input_values,

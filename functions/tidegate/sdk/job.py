@@ -7,12 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from tidegate.domain.executor import executor_of
 from tidegate.errors import DefinitionError, InvocationError, UnknownAssetError
 from tidegate.sdk.asset_key import AssetKey, keys_of
 from tidegate.sdk.declaration import at, caller_source, check_name, known_arguments, suggestion
+from tidegate.sdk.executor import executor_document
 from tidegate.sdk.flattening import flatten
 from tidegate.sdk.retry import RetryPolicy
-from tidegate.sdk.run_config import max_concurrent_of, run_config_document
+from tidegate.sdk.run_config import run_config_document
 from tidegate.sdk.setting import read_tags
 from tidegate.sdk.step import StepDefinition, StepInput
 
@@ -40,6 +42,8 @@ class JobDefinition:
     partitions_def: PartitionsDefinition | None = None
     retry_policy: RetryPolicy | None = None
     """For steps without one of their own."""
+    executor: Mapping[str, Any] | None = None
+    """``{"multiprocess": config}`` or ``{"in_process": config}``."""
     resources: Mapping[str, Any] = field(default_factory=dict)
     """Resource key -> object: its own (``resource_defs``), and those of the Definitions it was
     taken from."""
@@ -64,7 +68,7 @@ class JobDefinition:
     def max_concurrent(self) -> int | None:
         """How many steps of one run go at once, from ``execution.config`` of the job's config; None
         is no limit."""
-        return max_concurrent_of(self.run_config) or None
+        return executor_of(self.executor, self.run_config or {}).max_concurrent
 
     def step_definitions(self, assets: tuple[str, ...] | None = None) -> list[StepDefinition]:
         """The steps that a run of these assets (None: all of the job) executes, upstream before
@@ -182,6 +186,7 @@ def job_of_graph(
     run_tags: Mapping[str, Any] | None = None,
     metadata: Mapping[str, Any] | None = None,
     resource_defs: Mapping[str, Any] | None = None,
+    executor_def: Any = None,
     op_retry_policy: RetryPolicy | None = None,
     partitions_def: PartitionsDefinition | None = None,
     input_values: Mapping[str, Any] | None = None,
@@ -202,6 +207,7 @@ def job_of_graph(
         metadata=dict(metadata or {}),
         partitions_def=partitions,
         retry_policy=retry,
+        executor=executor_document(where, executor_def),
         resources=dict(resource_defs or {}),
         graph=graph,
         input_values=dict(input_values or {}),

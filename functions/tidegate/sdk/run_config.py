@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tidegate.errors import DefinitionError
+from tidegate.domain.executor import executor_of
+from tidegate.errors import ConfigError, DefinitionError
 from tidegate.sdk.declaration import at, caller_source, known_arguments
 from tidegate.sdk.env_var import env_forms
 
@@ -62,22 +63,11 @@ def run_config_document(config: Any, where: str) -> dict[str, Any] | None:
         if isinstance(document.get(name), Mapping):
             document[name] = {key: _entry(one) for key, one in document[name].items()}
     document = _plain(document, where)
-    most = max_concurrent_of(document)
-    if most is not None and (type(most) is not int or most < 0):
-        raise DefinitionError(
-            f"{where} has max_concurrent={most!r}.", mend="Give a whole number; 0 is no limit."
-        )
+    try:
+        executor_of(None, document)
+    except ConfigError as error:
+        raise DefinitionError(f"{where}: {error.message}", mend=error.mend) from None
     return document
-
-
-def max_concurrent_of(run_config: Mapping[str, Any] | None) -> Any:
-    """``execution.config.max_concurrent`` (or of ``multiprocess``), as given; None when it is
-    not."""
-    section: Any = (run_config or {}).get("execution")
-    for name in ("config", "multiprocess", "config"):
-        if isinstance(section, Mapping) and name in section:
-            section = section[name]
-    return section.get("max_concurrent") if isinstance(section, Mapping) else None
 
 
 def _plain(document: dict[str, Any], where: str) -> dict[str, Any]:

@@ -83,6 +83,15 @@ def test_a_step_that_no_pool_can_hold_is_a_fault(tidegate: Tidegate, project: Pr
     assert "wrong  pool          db has 2 slots, and step 'tides' needs 3.\n" in printed.out
 
 
+def test_slots_do_not_count_in_a_pool_that_runs_hold(tidegate: Tidegate, project: Project) -> None:
+    code = CODE.replace('pool="db"', 'pool="db", slots=3')
+    settings = "concurrency: {pools: {limits: {db: {limit: 2, granularity: run}}}}"
+
+    printed = tidegate("definitions", "validate", "-f", project(code, settings=settings).name)
+
+    assert printed.code == 0
+
+
 def test_faulty_settings_are_bad_input(tidegate: Tidegate, project: Project) -> None:
     path = project(settings="concurrency: {runs: {max_concurrent_runs: -7}}")
 

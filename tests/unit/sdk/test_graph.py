@@ -462,7 +462,7 @@ def test_a_job_called_in_a_job_is_refused() -> None:
         ({"input_values": {"x": 1}}, "input_values for 'x'"),
         ({"name": "a b"}, "has the name 'a b'"),
         ({"tags": 3}, "has tags=3"),
-        ({"executor_def": 3}, "has no argument 'executor_def'"),
+        ({"executor_def": 3}, "has executor_def=3"),
     ],
 )
 def test_an_argument_of_a_job_that_makes_no_sense_is_refused(

@@ -1,0 +1,72 @@
+"""What docs/limits.md shows is what happens."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from tidegate.cli.commands import app
+from tidegate.domain.settings import JobLimit
+from tidegate.settings_file import load_settings
+from tidegate.testing import LocalDeployment
+
+GUIDE = (Path(__file__).parents[2] / "docs" / "limits.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", GUIDE, flags=re.DOTALL)
+
+
+def settings_of(number: int) -> Any:
+    import yaml
+
+    return yaml.safe_load(blocks("yaml")[number])
+
+
+def definitions_of(number: int) -> Any:
+    module = ModuleType("guide")
+    exec(compile(blocks("python")[number], "limits.md", "exec"), module.__dict__)  # noqa: S102
+    return module.__dict__["defs"]
+
+
+def test_the_settings_of_the_guide_are_valid() -> None:
+    runs = load_settings(None, {}, overrides=settings_of(0))
+    pools = load_settings(None, {}, overrides=settings_of(1))
+
+    assert [rule.limit for rule in runs.tag_limits] == [6, 4, 3, 5]
+    assert runs.jobs == {"nightly": JobLimit(limit=1)}
+    assert (pools.pools, pools.granularity_of("gpu")) == ({"warehouse": 2, "gpu": 1}, "run")
+
+
+def test_the_pools_of_the_guide_are_shared_as_it_says() -> None:
+    with LocalDeployment(definitions_of(0), settings=settings_of(1), step_seconds=60) as tg:
+        run_id = tg.materialize("*")
+        tg.settle()
+
+        assert sorted(tg.run(run_id).steps.values()) == ["PENDING", "STARTED", "WAITING"]
+        tg.advance(minutes=5)
+        assert tg.run_status(run_id) == "SUCCESS"
+
+
+@pytest.mark.parametrize(("name", "most"), [("loads", 2), ("one_by_one", 1)])
+def test_the_executors_of_the_guide_narrow_a_run_as_it_says(name: str, most: int) -> None:
+    with LocalDeployment(definitions_of(1), step_seconds=60) as tg:
+        run_id = tg.submit(name)
+        tg.settle()
+
+        assert list(tg.run(run_id).steps.values()).count("STARTED") == most
+
+
+def test_the_commands_of_the_guide_exist() -> None:
+    import typer.main
+
+    known = typer.main.get_command(app)
+    limits = known.commands["limits"].commands  # type: ignore[attr-defined]
+
+    named = re.findall(r"^\$ tidegate limits (\w+)", GUIDE, flags=re.MULTILINE)
+    assert named == ["set", "pause", "resume", "history"]
+    assert set(named) <= set(limits)
