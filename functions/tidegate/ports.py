@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
 
-from tidegate.domain.claim import Claim, Limit, Line, Queue, Refusal, Standing
+from tidegate.domain.claim import NOTHING, Claim, Limit, Line, Queue, Refusal, Spend, Standing
 from tidegate.domain.plan import Arrival, Gathered
+from tidegate.domain.rate import Rate
 from tidegate.domain.run import Run, RunStatus, StepRow, StepStatus
 
 T = TypeVar("T")
@@ -117,10 +118,11 @@ class AdmissionStore(Protocol):
     def queue(self, queue: str, count: int) -> Queue:
         """Where a queue of several limits stands, and its first ``count`` claims, as of one moment."""
 
-    def admit(self, claim: Claim) -> Refusal | None:
+    def admit(self, claim: Claim, *, spend: Mapping[str, Spend] = NOTHING) -> Refusal | None:
         """Write a new claim as HELD with all its units; limits without a row are created.
 
-        A limit lets it in if it has room, and no gate before the claim's order key.
+        A limit lets it in if it has room, and no gate before the claim's order key; one with a rate, only by a
+        ``spend`` that starts from where it is.
         """
 
     def park(self, claim: Claim) -> bool:
@@ -129,7 +131,14 @@ class AdmissionStore(Protocol):
     def refuse(self, claim: Claim, *, expires_at: datetime) -> bool:
         """Write a new claim as DONE: it would not wait. False: the claim exists."""
 
-    def grant(self, claim: Claim, *, served: str, by: str | None = None) -> Refusal | None:
+    def grant(
+        self,
+        claim: Claim,
+        *,
+        served: str,
+        spend: Mapping[str, Spend] = NOTHING,
+        by: str | None = None,
+    ) -> Refusal | None:
         """WAITING -> HELD, out of its queue, with all its units. ``claim`` is as it shall be.
 
         It is the first in line of ``served``, whose gate does not apply to it. ``by`` is the claim whose call
@@ -137,11 +146,17 @@ class AdmissionStore(Protocol):
         """
 
     def release(
-        self, claim: Claim, *, to: Claim | None, closing: Collection[str], expires_at: datetime
+        self,
+        claim: Claim,
+        *,
+        to: Claim | None,
+        closing: Collection[str],
+        expires_at: datetime,
+        spend: Mapping[str, Spend] = NOTHING,
     ) -> Refusal | None:
         """HELD -> DONE; its units are free, or, in the same moment, those of the waiting claim ``to``.
 
-        The count of a limit of which both want the same is not touched. Limits of ``closing`` whose count changes are
+        The count of a limit of which both want the same is not touched, nor its rate if nothing is spent of it. Limits of ``closing`` whose count changes are
         closed by their gate; another that gets room must have had some, so that nobody waits for it. What ``to`` wants beyond what ``claim`` gives is granted as ``grant`` does.
         """
 
@@ -152,15 +167,35 @@ class AdmissionStore(Protocol):
         """Record that the claim has been launched."""
 
     def stand(
-        self, was: Standing | None, now: Standing | None, *, refused: Claim | None = None
+        self,
+        was: Standing | None,
+        now: Standing | None,
+        *,
+        refused: Claim | None = None,
+        used_until: int | None = None,
     ) -> bool:
         """Put a queue in a line, move it, or take it away (``now`` None). False: it does not stand as in ``was`` any more.
 
-        With ``refused``, only if the limit where it shall stand would refuse that claim at this moment.
+        With ``refused``, only if the limit where it shall stand would refuse that claim at this moment; also if its
+        rate is where it was seen to refuse it, at ``used_until``.
         """
 
-    def set_limit(self, key: str, capacity: int, *, source: str, only_new: bool = False) -> Limit:
-        """Create the limit, or change its capacity and close its gate (not with ``only_new``); answers it as it is then."""
+    def set_limit(
+        self,
+        key: str,
+        capacity: int,
+        *,
+        source: str,
+        rate: Rate | None = None,
+        only_new: bool = False,
+    ) -> Limit:
+        """Create the limit, or change its capacity and close its gate (not with ``only_new``); answers it as it is then.
+
+        ``rate`` is for a new limit; ``set_rate`` changes it.
+        """
+
+    def set_rate(self, key: str, rate: Rate | None, *, source: str) -> Limit:
+        """Give the limit a rate, or take it away, and close its gate; one without a row is created without a capacity."""
 
     def set_gate(self, key: str, was: str | None, now: str | None) -> bool:
         """Change the gate of a limit. False: it is not ``was`` any more."""
@@ -179,6 +214,15 @@ class AdmissionStore(Protocol):
 
     def unlaunched(self, before: datetime, count: int) -> list[Claim]:
         """HELD claims granted before that moment and not launched, from a sparse index."""
+
+
+class Alarms(Protocol):
+    def set(self, at: datetime, task: Mapping[str, Any]) -> None:
+        """See that ``app/wake.py`` is given the task at that moment or soon after, at least once, whatever becomes of the caller.
+
+        ``task`` is plain JSON whose ``kind`` says what is to be done. Asked again for the same moment and task, it does
+        nothing more. Raises as the stores do.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

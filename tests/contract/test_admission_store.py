@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -15,6 +15,7 @@ from tidegate.adapters.dynamodb.admission import DynamoAdmissionStore
 from tidegate.adapters.memory.admission import MemoryAdmissionStore
 from tidegate.app.admission import Admission
 from tidegate.domain.claim import CLOSED, Claim, ClaimState, Refusal, Standing, Want
+from tidegate.domain.rate import Rate
 from tidegate.errors import InvocationError
 from tidegate.ports import AdmissionStore
 
@@ -511,11 +512,16 @@ def test_claims_granted_and_not_launched_are_found_by_time(
 def test_a_refused_write_names_the_limits_that_refused(
     store: AdmissionStore, claim: ClaimFactory
 ) -> None:
-    store.admit(held(claim("a", "runs", "pool/db")))
+    store.admit(held(claim("a", "runs", "pool/db")), spend={})
 
-    refusal = store.admit(held(claim("b", "runs", "pool/gpu", "pool/db")))
+    refusal = store.admit(held(claim("b", "runs", "pool/gpu", "pool/db")), spend={})
 
-    assert refusal == Refusal(limits=("runs", "pool/db"))
+    assert refusal is not None
+    assert (refusal.limits, refusal.absent) == (("runs", "pool/db"), ())
+    assert [(one.key, one.capacity, one.in_use) for one in refusal.seen] == [
+        ("runs", 1, 1),
+        ("pool/db", 1, 1),
+    ]
     assert store.line("pool/gpu", 1).limit is None
     assert store.claim("b") is None
 
@@ -523,7 +529,7 @@ def test_a_refused_write_names_the_limits_that_refused(
 def test_a_limit_too_small_for_the_first_who_wants_it_is_reported_absent(
     store: AdmissionStore, claim: ClaimFactory
 ) -> None:
-    refusal = store.admit(held(claim("a", "pool/db", capacity=0)))
+    refusal = store.admit(held(claim("a", "pool/db", capacity=0)), spend={})
 
     assert refusal == Refusal(limits=("pool/db",), absent=("pool/db",))
 
@@ -532,10 +538,10 @@ def test_a_released_claim_cannot_be_released_again(
     store: AdmissionStore, claim: ClaimFactory
 ) -> None:
     one = held(claim("a", "pool/db"))
-    store.admit(one)
-    store.release(one, to=None, closing=("pool/db",), expires_at=LATER)
+    store.admit(one, spend={})
+    store.release(one, to=None, spend={}, closing=("pool/db",), expires_at=LATER)
 
-    refusal = store.release(one, to=None, closing=("pool/db",), expires_at=LATER)
+    refusal = store.release(one, to=None, spend={}, closing=("pool/db",), expires_at=LATER)
 
     assert refusal == Refusal(claims=("a",))
     limit = store.line("pool/db", 0).limit
@@ -547,13 +553,14 @@ def test_a_limit_that_was_full_is_not_left_open_when_it_frees(
     store: AdmissionStore, claim: ClaimFactory
 ) -> None:
     one = held(claim("a", "pool/db"))
-    store.admit(one)
+    store.admit(one, spend={})
 
-    left_open = store.release(one, to=None, closing=(), expires_at=LATER)
-    closed = store.release(one, to=None, closing=("pool/db",), expires_at=LATER)
+    left_open = store.release(one, to=None, spend={}, closing=(), expires_at=LATER)
+    closed = store.release(one, to=None, spend={}, closing=("pool/db",), expires_at=LATER)
 
     limit = store.line("pool/db", 0).limit
-    assert left_open == Refusal(limits=("pool/db",))
+    assert left_open is not None
+    assert left_open.limits == ("pool/db",)
     assert closed is None
     assert limit is not None
     assert (limit.in_use, limit.gate) == (0, CLOSED)
@@ -563,11 +570,11 @@ def test_slots_go_to_one_who_still_waits_or_are_not_given_up(
     store: AdmissionStore, claim: ClaimFactory
 ) -> None:
     holder, waiter = held(claim("a", "pool/db")), parked(claim("b", "pool/db"), "pool/db")
-    store.admit(holder)
+    store.admit(holder, spend={})
     store.park(waiter)
     store.withdraw(waiter, expires_at=LATER)
 
-    refusal = store.release(holder, to=held(waiter), closing=(), expires_at=LATER)
+    refusal = store.release(holder, to=held(waiter), spend={}, closing=(), expires_at=LATER)
 
     assert refusal == Refusal(claims=("b",))
     assert store.holders("pool/db", 5) == ["a"]
@@ -629,16 +636,164 @@ def test_a_gate_keeps_out_who_comes_after_it(store: AdmissionStore, claim: Claim
     before, kept, after = (held(claim(name, "pool/db", capacity=9)) for name in "abc")
     store.set_limit("pool/db", 9, source="default")
 
-    closed = store.admit(before)
+    closed = store.admit(before, spend={})
     store.set_gate("pool/db", CLOSED, kept.order_key)
-    answers = [store.admit(one) for one in (after, before, kept)]
+    answers = [store.admit(one, spend={}) for one in (after, before, kept)]
     lifted = store.set_gate("pool/db", kept.order_key, None)
     stale = store.set_gate("pool/db", kept.order_key, "x")
 
-    assert closed == Refusal(limits=("pool/db",))
-    assert answers == [Refusal(limits=("pool/db",)), None, None]
+    assert closed is not None
+    assert closed.seen[0].gate == CLOSED
+    assert [one and one.limits for one in answers] == [("pool/db",), None, None]
     assert (lifted, stale) == (True, False)
-    assert store.admit(after) is None
+    assert store.admit(after, spend={}) is None
+
+
+# -- Rates
+
+
+class Alarms:
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, datetime]] = []
+
+    def set(self, at: datetime, task: Mapping[str, Any]) -> None:
+        assert task["kind"] == "pump"
+        self.asked.append((task["limit"], at))
+
+
+@pytest.fixture
+def alarms() -> Alarms:
+    return Alarms()
+
+
+@pytest.fixture
+def rated(store: AdmissionStore, clock: FixedClock, alarms: Alarms) -> Admission:
+    """Admission with an alarm, and two starts a second for those who want ``api``."""
+    admission = Admission(store, clock, pause=lambda seconds: None, alarms=alarms)
+    admission.set_rate("api", Rate(limit=2, per=timedelta(seconds=1)))
+    return admission
+
+
+HALF = timedelta(milliseconds=500)
+
+
+def test_starts_are_spaced_and_the_alarm_is_set_for_the_next(
+    rated: Admission, claim: ClaimFactory, clock: FixedClock, alarms: Alarms
+) -> None:
+    first = rated.acquire(claim("a", "api"))
+    second = rated.acquire(claim("b", "api"))
+
+    early = rated.pump("api")
+    clock.moment += HALF
+    on_time = rated.pump("api")
+
+    assert first.claim.state is ClaimState.HELD
+    assert second.claim.state is ClaimState.WAITING
+    assert (early, ids(on_time)) == ((), ["b"])
+    assert set(alarms.asked) == {("api", NOW + HALF)}
+
+
+def test_time_that_passed_unused_is_not_saved_up_beyond_the_burst(
+    rated: Admission, claim: ClaimFactory, clock: FixedClock
+) -> None:
+    rated.set_rate("api", Rate(limit=2, per=timedelta(seconds=1), burst=3))
+    clock.moment += timedelta(hours=1)
+
+    states = [rated.acquire(claim(name, "api")).claim.state for name in "abcd"]
+
+    assert states == [ClaimState.HELD] * 3 + [ClaimState.WAITING]
+
+
+def test_a_newcomer_does_not_pass_who_waits_for_a_rate(
+    rated: Admission, claim: ClaimFactory, clock: FixedClock
+) -> None:
+    for name in ("a", "b"):
+        rated.acquire(claim(name, "api"))
+    clock.moment += HALF
+
+    newcomer = rated.acquire(claim("c", "api"))
+
+    assert newcomer.claim.state is ClaimState.WAITING
+    assert ids(newcomer.launch) == ["b"]
+
+
+def test_a_released_slot_is_handed_on_only_when_the_rate_allows_it(
+    rated: Admission, claim: ClaimFactory, clock: FixedClock, alarms: Alarms
+) -> None:
+    rated.set_limit("api", 1)
+    for name in ("a", "b"):
+        rated.acquire(claim(name, "api"))
+
+    early = rated.release("a")
+    clock.moment += HALF
+    on_time = rated.pump("api")
+
+    assert (early, ids(on_time)) == ((), ["b"])
+    assert alarms.asked[-1] == ("api", NOW + HALF)
+    assert in_use(rated, "api") == 1
+
+
+def test_a_slot_handed_on_uses_up_the_rate(
+    rated: Admission, claim: ClaimFactory, clock: FixedClock
+) -> None:
+    rated.set_limit("api", 1)
+    for name in ("a", "b"):
+        rated.acquire(claim(name, "api"))
+    clock.moment += HALF
+
+    handed = rated.release("a")
+    rated.set_limit("api", 5)
+    third = rated.acquire(claim("c", "api"))
+
+    assert ids(handed) == ["b"]
+    assert third.claim.state is ClaimState.WAITING
+
+
+def test_a_claim_that_waits_for_a_rate_holds_no_other_slot(
+    rated: Admission, claim: ClaimFactory, clock: FixedClock
+) -> None:
+    rated.acquire(claim("a", "api"))
+
+    blocked = rated.acquire(claim("b", "runs", "api"))
+    other = rated.acquire(claim("c", "runs"))
+    clock.moment += HALF
+    too_early = rated.pump("api")
+    released = rated.release("c")
+
+    assert blocked.claim.waiting_on == "api"
+    assert other.claim.state is ClaimState.HELD
+    assert too_early == ()
+    assert ids(released) == ["b"]
+
+
+def test_a_limit_is_created_with_the_rate_of_the_first_who_wants_it(
+    rated: Admission, claim: ClaimFactory
+) -> None:
+    wants = (Want(limit="mail", rate=Rate(limit=1, per=timedelta(minutes=1))),)
+
+    states = [rated.acquire(claim(name, wants=wants)).claim.state for name in "ab"]
+
+    assert states == [ClaimState.HELD, ClaimState.WAITING]
+    limit = rated.limit("mail")
+    assert limit is not None
+    assert limit.rate == wants[0].rate
+
+
+def test_a_rate_that_is_taken_away_lets_those_go_who_waited_for_it(
+    rated: Admission, claim: ClaimFactory
+) -> None:
+    for name in ("a", "b", "c"):
+        rated.acquire(claim(name, "api", capacity=None))
+
+    assert ids(rated.set_rate("api", None)) == ["b", "c"]
+
+
+def test_a_new_capacity_leaves_the_rate_as_it_is(rated: Admission) -> None:
+    rated.set_limit("api", 5)
+
+    limit = rated.limit("api")
+    assert limit is not None
+    assert (limit.capacity, limit.rate) == (5, Rate(limit=2, per=timedelta(seconds=1)))
 
 
 def in_use(admission: Admission, key: str) -> int:

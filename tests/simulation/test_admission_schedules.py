@@ -7,7 +7,7 @@ are the same schedule again.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 
 import pytest
@@ -18,7 +18,7 @@ from tidegate.app import admission as protocol
 from tidegate.app.admission import Admission
 from tidegate.app.line import Candidate, Lines
 from tidegate.app.pump import Pump
-from tidegate.domain.claim import Claim, Line, Refusal, Standing
+from tidegate.domain.claim import NOTHING, Claim, Line, Refusal, Spend, Standing
 
 SCHEDULES = int(os.environ.get("TIDEGATE_SCHEDULES", "100000"))
 PARTS = 20
@@ -30,11 +30,14 @@ KINDS = {
     "wide": Rules(claims=(2, 3), wide=True, faults=0.03),
     "never repeated": Rules(claims=(2, 3), faults=0.08, abandon=True),
     "crowded": Rules(claims=(5, 8), together=5, faults=0.03),
+    "rates": Rules(claims=(2, 4), rates=True, faults=0.03),
+    "wide and rates": Rules(claims=(2, 4), rates=True, wide=True, faults=0.03),
     "crowded and wide": Rules(claims=(5, 8), together=4, wide=True),
 }
 WEIGHTED = [
     *["one after another", "interleaved", "with faults", "wide", "never repeated"] * 4,
-    *["crowded", "crowded and wide"],
+    *["rates"] * 2,
+    *["crowded", "crowded and wide", "wide and rates"],
 ]
 
 
@@ -78,18 +81,29 @@ class GrantsWhatDoesNotWait(MemoryAdmissionStore):
 
 
 class NoGate(MemoryAdmissionStore):
-    def admit(self, claim: Claim) -> Refusal | None:
+    def admit(self, claim: Claim, *, spend: Mapping[str, Spend] = NOTHING) -> Refusal | None:
         for key in {want.limit for want in claim.wants} & set(self._limits):
             limit = self._limits[key].limit
             self.set_gate(key, None if limit is None else limit.gate, None)
-        return super().admit(claim)
+        return super().admit(claim, spend=spend)
+
+
+class SpendsNothing(MemoryAdmissionStore):
+    def _spend(self, spend: Mapping[str, Spend]) -> None:
+        pass
 
 
 class CountsTwice(MemoryAdmissionStore):
     def release(
-        self, claim: Claim, *, to: Claim | None, closing: Collection[str], expires_at: datetime
+        self,
+        claim: Claim,
+        *,
+        to: Claim | None,
+        closing: Collection[str],
+        expires_at: datetime,
+        spend: Mapping[str, Spend] = NOTHING,
     ) -> Refusal | None:
-        refusal = super().release(claim, to=to, closing=closing, expires_at=expires_at)
+        refusal = super().release(claim, to=to, spend=spend, closing=closing, expires_at=expires_at)
         if refusal is None and to is not None:
             self._take(to.wants[0], to.wants[0].units)
         return refusal
@@ -102,6 +116,7 @@ MUTATIONS = {
     "a grant of what does not wait": (Admission, GrantsWhatDoesNotWait),
     "the gate lets everyone in": (Admission, NoGate),
     "a hand-off that counts": (Admission, CountsTwice),
+    "a start that uses up no time": (Admission, SpendsNothing),
 }
 
 
@@ -150,6 +165,7 @@ def found_within(
         Rules(claims=(3, 5), admission=admission, store=store),
         Rules(claims=(3, 5), admission=admission, store=store, faults=0.08),
         Rules(claims=(3, 4), admission=admission, store=store, together=1),
+        Rules(claims=(3, 4), admission=admission, store=store, rates=True),
     ]
     for seed in range(schedules):
         try:

@@ -9,7 +9,7 @@ After every access that changed something, ``check`` compares everything that is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -17,13 +17,17 @@ from typing import Any
 
 from tidegate.adapters.memory.admission import MemoryAdmissionStore
 from tidegate.app.admission import Admission, Grant
-from tidegate.domain.claim import UNLIMITED, Claim, ClaimState, Limit, Standing, Want
+from tidegate.domain.admission import ready
+from tidegate.domain.claim import CLOSED, UNLIMITED, Claim, ClaimState, Limit, Standing, Want
+from tidegate.domain.rate import Rate
 from tidegate.errors import ConflictError, StoreError, ThrottledError, UnavailableError
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 READS = frozenset({"claim", "claims", "line", "queue", "limits", "holders", "ahead", "unlaunched"})
 MOST_STEPS = 4000
 MOST_UNITS = 3
+KEPT = ("release", "cancel", "set_limit", "set_rate", "pump")
+"""Calls that are repeated after a crash in any case: somebody insists on them."""
 
 NOT_DONE: dict[str, StoreError] = {
     "throttle": ThrottledError("drawn"),
@@ -39,9 +43,36 @@ class Violation(AssertionError):
     """Something that must hold did not."""
 
 
-class FixedClock:
+class WorldClock:
+    """The world's time, as it is."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+
     def now(self) -> datetime:
-        return START
+        return self.world.now
+
+
+class WorldAlarm:
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    def set(self, at: datetime, task: Mapping[str, Any]) -> None:
+        self.world.alarms.add((at, task["limit"]))
+
+
+class LoggedTime:
+    """The clock and the alarm of a call, by its log: a call that goes on is told the time it was told before."""
+
+    def __init__(self, store: LoggedStore) -> None:
+        self.store = store
+
+    def now(self) -> datetime:
+        moment: datetime = self.store.now()
+        return moment
+
+    def set(self, at: datetime, task: Mapping[str, Any]) -> None:
+        self.store.alarm(task["limit"], at)
 
 
 class Stopped(BaseException):
@@ -102,6 +133,8 @@ class Rules:
     admission: type[Admission] = Admission
     store: type[MemoryAdmissionStore] = MemoryAdmissionStore
     wide: bool = False
+    rates: bool = False
+    """Limits may have rates, and time passes."""
     faults: float = 0.0
     """Chance of a fault at each access."""
     together: int = 3
@@ -120,6 +153,12 @@ class World:
         self.todo: list[Call] = []
         self.going: list[Call] = []
         self.crashed: list[Call] = []
+        self.now = START
+        self.alarms: set[tuple[datetime, str]] = set()
+        self.rated: dict[str, int] = {}
+        """Limits, and the step at which their rate was last set."""
+        self.starts: dict[str, list[datetime]] = {}
+        """Starts of each limit with a rate, since it has it."""
         self.answered: set[str] = set()
         """Claims that some call answered as to be launched."""
         self.settled: dict[str, int] = {}
@@ -149,6 +188,9 @@ class World:
             if draw.random() < 0.8:
                 capacity = draw.choice((0, 1, 1, 1, 2, 2, 3, UNLIMITED))
                 self.real.set_limit(key, capacity, source="settings", only_new=True)
+            if self.rules.rates and draw.random() < 0.5:
+                self.real.set_rate(key, self._rate(), source="settings")
+                self.real.set_gate(key, CLOSED, None)
         for number in range(draw.randint(*self.rules.claims)):
             limits = draw.sample(keys, draw.randint(1, len(keys)))
             most = MOST_UNITS if self.rules.wide else 1
@@ -171,7 +213,14 @@ class World:
         for key in keys:
             if draw.random() < 0.25:
                 self._plan_limit(key, draw.choice((0, 1, 2, 3, UNLIMITED)))
+            if self.rules.rates and draw.random() < 0.15:
+                self._plan("set_rate", key, _rating(key, draw.choice((None, self._rate()))))
         draw.shuffle(self.todo)
+
+    def _rate(self) -> Rate:
+        draw = self.random
+        per = timedelta(seconds=draw.randint(1, 3))
+        return Rate(limit=draw.randint(1, 3), per=per, burst=draw.randint(1, 2))
 
     def _plan(self, name: str, subject: str, op: Op) -> None:
         self.todo.append(Call(name=name, op=op, subject=subject))
@@ -196,6 +245,10 @@ class World:
     def _until_quiet(self) -> None:
         while self.todo or self.going or self.crashed:
             self._move()
+        while self.alarms and (min(self.alarms)[0] <= self.now or self.random.random() < 0.5):
+            self._next_alarm()
+            while self.todo or self.going or self.crashed:
+                self._move()
         if self.rules.abandon:
             self._sweep()
 
@@ -214,9 +267,20 @@ class World:
             self._move()
         self.rules = faults
 
+    def _next_alarm(self) -> None:
+        """Time passes until the next alarm, which calls."""
+        at, key = min(self.alarms)
+        self.alarms.remove((at, key))
+        self.now = max(self.now, at)
+        self._plan("pump", key, _pumping(key))
+
     def _move(self) -> None:
         """Start a call, or let one go on for some accesses."""
         draw = self.random
+        if self.rules.rates and draw.random() < 0.1:
+            self.now += timedelta(milliseconds=draw.choice((1, 333, 1000)))
+            while self.alarms and min(self.alarms)[0] <= self.now:
+                self._next_alarm()
         if self.crashed and (not (self.todo or self.going) or draw.random() < 0.2):
             self.todo.append(self.crashed.pop(draw.randrange(len(self.crashed))).again())
         room = len(self.going) < self.rules.together
@@ -229,13 +293,17 @@ class World:
         call.began = call.began or self.step + 1
 
         def next_answer(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+            if name == "now":
+                return self.now
             if self.may_go_on:
                 self.may_go_on = self.alone or self.random.random() < 0.6
                 return self._access(call, name, args, kwargs)
             raise Stopped
 
         call.store = LoggedStore(next_answer)
-        call.admission = self.rules.admission(call.store, FixedClock(), pause=_no_pause)
+        time = LoggedTime(call.store)
+        clock = time if self.rules.rates else WorldClock(self)
+        call.admission = self.rules.admission(call.store, clock, pause=_no_pause, alarms=time)
         self.going.append(call)
         self._advance(call)
 
@@ -279,12 +347,15 @@ class World:
 
     def _crash(self, call: Call) -> None:
         self._forget(call)
-        if call.name in ("set_limit", "pump"):
+        if call.name in ("set_limit", "set_rate", "pump"):
             self.lost_pumps += 1
-        if not self.rules.abandon or call.name in ("release", "cancel", "set_limit"):
+        if not self.rules.abandon or call.name in KEPT:
             self.crashed.append(call)
 
     def _really(self, call: Call, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if name == "alarm":
+            self.alarms.add((args[1], args[0]))
+            return None
         if name in READS:
             if name == "line":
                 self.seen[id(call), args[0]] = self.step
@@ -293,6 +364,12 @@ class World:
         owed = self._owed(name, args, kwargs, call)
         answer = getattr(self.real, name)(*args, **kwargs)
         self._check(before)
+        if self.rules.rates and answer is None and name in ("admit", "grant", "release"):
+            granted = kwargs["to"] if name == "release" else args[0]
+            self._check_rates(call, granted, kwargs.get("spend", {}))
+        if name == "set_rate":
+            self.starts[args[0]] = []
+            self.rated[args[0]] = self.step
         if name == "stand" and answer:
             queue = (args[0] or args[1]).queue
             self.stood[queue] = MOST_STEPS
@@ -358,6 +435,29 @@ class World:
             ):
                 raise self._violation(f"{want.limit} is above its capacity and was handed on")
 
+    def _check_rates(self, call: Call, granted: Claim | None, spend: dict[str, object]) -> None:
+        """In no stretch of time more starts than burst and rate allow.
+
+        A hand-off that leaves the limit alone uses up nothing if there was no rate yet when the call looked.
+        """
+        for want in () if granted is None else granted.wants:
+            limit = self.real._limits[want.limit].limit
+            if limit is None or limit.rate is None or granted is None or self.rules.wide:
+                continue
+            if want.limit not in spend:
+                if self.rated.get(want.limit, 0) <= self.seen.get((id(call), want.limit), 0):
+                    raise self._violation(f"{granted.claim_id} used up nothing of {want.limit}")
+                continue
+            starts = self.starts.setdefault(want.limit, [])
+            assert granted.granted_at is not None
+            starts.append(granted.granted_at)
+            starts.sort()
+            spacing = timedelta(microseconds=limit.rate.spacing)
+            for i, begin in enumerate(starts):
+                for j in range(i, len(starts)):
+                    if j - i + 1 > limit.rate.burst + (starts[j] - begin) / spacing:
+                        raise self._violation(f"{want.limit} started at {starts}: {limit.rate}")
+
     def _check_claim(self, claim_id: str, claim: Claim) -> None:
         store = self.real
         is_held = claim.state is ClaimState.HELD
@@ -415,6 +515,11 @@ class World:
             room = 10 if rows is None or rows.limit is None else rows.limit.room
             if room + (0 if freed is None else freed.units_of(want.limit)) < want.units:
                 return False
+            limit = None if rows is None else rows.limit
+            if limit is not None and limit.rate is not None:
+                is_early = ready(limit, want.units, self.now) > self.now
+                if is_early:
+                    return False
         return True
 
     # -- What must hold when nothing is on its way
@@ -450,7 +555,7 @@ class World:
         )
 
     def _check_explained(self, claim: Claim) -> None:
-        admission = self.rules.admission(self.real, FixedClock(), pause=_no_pause)
+        admission = self.rules.admission(self.real, WorldClock(self), pause=_no_pause)
         explanation = admission.explain(claim.claim_id)
         if explanation.blocked_by not in {want.limit for want in claim.wants}:
             raise self._violation(f"{claim.claim_id} waits for {explanation.blocked_by}")
@@ -465,11 +570,19 @@ class World:
     def _drain(self) -> None:
         """Everything that waits gets its turn once limits allow it, and all is given back. One call after another."""
         self.is_draining = True
-        admission = self.rules.admission(self.real, FixedClock(), pause=_no_pause)
-        while self._widen(admission) or self._held():
+        admission = self.rules.admission(
+            self.real, WorldClock(self), pause=_no_pause, alarms=WorldAlarm(self)
+        )
+        while self._widen(admission) or self._held() or self.alarms:
             self._check_quiet()
             for claim_id in self._held():
                 admission.release(claim_id)
+            if self.alarms:
+                self.now = max(self.now, min(self.alarms)[0])
+            while self.alarms and min(self.alarms)[0] <= self.now:
+                at, key = min(self.alarms)
+                self.alarms.remove((at, key))
+                admission.pump(key)
         self._check({})
         for claim in self.real._claims.values():
             if claim.state is not ClaimState.DONE:
@@ -509,6 +622,10 @@ def _trying(claim: Claim) -> Op:
 
 def _pumping(key: str) -> Op:
     return lambda admission: admission.pump(key)
+
+
+def _rating(key: str, rate: Rate | None) -> Op:
+    return lambda admission: admission.set_rate(key, rate)
 
 
 def _launched(claim_id: str) -> Op:

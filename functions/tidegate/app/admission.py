@@ -25,6 +25,7 @@ from tidegate.app import waiting
 from tidegate.app.line import LineChanged, LineMoved, Lines
 from tidegate.app.patience import Patience
 from tidegate.app.pump import Pump, held_at
+from tidegate.domain.admission import spend_of, verdict
 from tidegate.domain.claim import (
     UNLIMITED,
     Claim,
@@ -32,11 +33,13 @@ from tidegate.domain.claim import (
     Explanation,
     Limit,
     Line,
+    Spend,
     Wait,
     admissible,
 )
+from tidegate.domain.rate import Rate
 from tidegate.errors import InvocationError, UnavailableError
-from tidegate.ports import AdmissionStore, Clock
+from tidegate.ports import AdmissionStore, Alarms, Clock
 
 RETENTION = timedelta(days=14)
 """How long a claim that is done is remembered, so that a late or repeated call about it changes nothing."""
@@ -55,15 +58,24 @@ class Grant:
 
 
 class Admission:
-    """``pause`` sleeps for so many seconds between tries of a throttled call."""
+    """``pause`` sleeps for so many seconds between tries of a throttled call.
+
+    ``alarms`` wakes those who wait for the rate of a limit; without it they are granted when somebody next looks.
+    """
 
     def __init__(
-        self, store: AdmissionStore, clock: Clock, *, pause: Callable[[float], None] = time.sleep
+        self,
+        store: AdmissionStore,
+        clock: Clock,
+        *,
+        pause: Callable[[float], None] = time.sleep,
+        alarms: Alarms | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
+        self._alarms = alarms
         self._patience = Patience(pause)
-        self._lines = Lines(store, self._patience)
+        self._lines = Lines(store, self._patience, alarms)
 
     def acquire(self, claim: Claim) -> Grant:
         """Ask for all the claim wants: granted now, or it waits in line. Asked again, it answers how the claim stands.
@@ -98,7 +110,8 @@ class Admission:
             try:
                 if self._end(claim, pump):
                     return pump.granted
-            except LineMoved:
+            except LineMoved as moved:
+                pump.look_at([moved.to] if moved.to else [])
                 continue
             except (UnavailableError, LineChanged):
                 pass
@@ -124,6 +137,13 @@ class Admission:
                 mend="Give a number from 0, or -1 for no limit.",
             )
         self._patience.read(self._store.set_limit, key, capacity, source=source)
+        return self.pump(key)
+
+    def set_rate(
+        self, key: str, rate: Rate | None, *, source: str = "override"
+    ) -> tuple[Claim, ...]:
+        """Give a limit a rate beside its capacity, or take it away. Answers the claims granted thereby, to be launched."""
+        self._patience.read(self._store.set_rate, key, rate, source=source)
         return self.pump(key)
 
     def drop_limit(self, key: str) -> bool:
@@ -164,11 +184,12 @@ class Admission:
 
     def _ask(self, claim: Claim, otherwise: Callable[[Claim, str], Grant | None]) -> Grant:
         """Grant, or do ``otherwise`` about the limit that refused, which answers None if the claim exists by then."""
-        claim = admissible(claim)
+        claim, rated = admissible(claim), dict[str, Limit]()
         for _ in self._patience.rounds(f"Claim {claim.claim_id}"):
-            held = held_at(claim, self._clock.now())
+            now = self._clock.now()
+            held, spend = held_at(claim, now), _spend(claim, rated.values(), now)
             try:
-                refusal = self._patience.write(self._store.admit, held)
+                refusal = self._patience.write(self._store.admit, held, spend=spend)
                 if refusal is None:
                     return Grant(claim=held, launch=(held,))
                 if refusal.claims:
@@ -176,7 +197,9 @@ class Admission:
                     grant = None if known is None else self._known(known)
                 else:
                     self._pump(None).create(refusal, claim)
-                    grant = otherwise(claim, refusal.limits[-1])
+                    blocked = verdict(claim, refusal.seen, now).blocked
+                    grant = otherwise(claim, list(blocked)[-1]) if blocked else None
+                    rated.update({limit.key: limit for limit in refusal.seen})
                 if grant is not None:
                     return grant
             except UnavailableError:
@@ -230,13 +253,18 @@ class Admission:
         """Hand the slots of a claim on, or free them. False: something changed meanwhile, read it again."""
         lines = {want.limit: self._lines.read(want.limit) for want in claim.wants}
         gone: set[str] = set()
+        elsewhere: dict[str, Limit] = {}
         while True:
-            candidate = self._lines.heir(claim, lines, gone)
             now = self._clock.now()
+            candidate = self._lines.heir(claim, lines, gone, now)
             to = None if candidate is None else held_at(candidate.claim, now)
-            closing = {key for key, line in lines.items() if _may_be_awaited(line)}
             refusal = self._patience.write(
-                self._store.release, claim, to=to, closing=closing, expires_at=now + RETENTION
+                self._store.release,
+                claim,
+                to=to,
+                spend=_spend(to, [*_limits(lines), *elsewhere.values()], now),
+                closing={key for key, line in lines.items() if _may_be_awaited(line)},
+                expires_at=now + RETENTION,
             )
             if refusal is None:
                 pump.add([] if to is None else [to])
@@ -244,19 +272,40 @@ class Admission:
                 return True
             if candidate is None or claim.claim_id in refusal.claims:
                 return False
-            if not refusal.claims:
-                moved_to = pump.turn_away(candidate, refusal, lines)
-                pump.look_at([moved_to] if moved_to else [])
+            if refusal.claims:
+                gone.update(refusal.claims)
+                elsewhere = {}
+            elif any(key in lines for key in refusal.limits):
                 return False
-            gone.update(refusal.claims)
+            else:
+                pump.create(refusal, candidate.claim)
+                blocked = verdict(candidate.claim, refusal.seen, now).blocked
+                if blocked:
+                    moved_to = pump.turn_away(candidate, blocked, now)
+                    pump.look_at([moved_to] if moved_to else [])
+                    return False
+                elsewhere.update({limit.key: limit for limit in refusal.seen})
 
     def _pump(self, by: str | None) -> Pump:
-        return Pump(self._store, self._clock, self._patience, by=by)
+        return Pump(self._store, self._clock, self._patience, self._alarms, by=by)
 
     def _unlaunched_of(self, claim_ids: Iterable[str]) -> tuple[Claim, ...]:
         ids = tuple(claim_ids)
         found = self._patience.read(self._store.claims, ids) if ids else []
         return tuple(one for one in found if one.state is ClaimState.HELD and not one.launched)
+
+
+def _limits(lines: dict[str, Line]) -> list[Limit]:
+    return [line.limit for line in lines.values() if line.limit is not None]
+
+
+def _spend(to: Claim | None, limits: Iterable[Limit], now: datetime) -> dict[str, Spend]:
+    """What a claim takes of the rates of these limits, as they were seen."""
+    return {
+        limit.key: spend_of(limit, limit.rate, to.units_of(limit.key), now)
+        for limit in limits
+        if to is not None and limit.rate is not None and to.units_of(limit.key)
+    }
 
 
 def _may_be_awaited(line: Line) -> bool:

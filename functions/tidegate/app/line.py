@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import NoReturn
 
 from tidegate.app.patience import Patience
-from tidegate.domain.claim import LAST, Claim, Line, Standing, rank_of
+from tidegate.domain.admission import ready
+from tidegate.domain.claim import LAST, Claim, Limit, Line, Standing, Want, rank_of
 from tidegate.errors import UnavailableError
-from tidegate.ports import AdmissionStore
+from tidegate.ports import AdmissionStore, Alarms
 
 PAGE = 5
 """Entries of a line read at once: the first, and those to turn to when others were faster."""
@@ -25,7 +27,11 @@ class LineChanged(Exception):
 
 
 class LineMoved(LineChanged):
-    """It is this call that changed it."""
+    """It is this call that changed it. ``to``: the limit to whose line it moved a queue, which it has to look at."""
+
+    def __init__(self, to: str | None = None) -> None:
+        super().__init__()
+        self.to = to
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,9 +43,17 @@ class Candidate:
 
 
 class Lines:
-    def __init__(self, store: AdmissionStore, patience: Patience) -> None:
+    def __init__(
+        self, store: AdmissionStore, patience: Patience, alarms: Alarms | None = None
+    ) -> None:
         self._store = store
         self._patience = patience
+        self._alarms = alarms
+
+    def wake(self, limit: Limit, at: datetime) -> None:
+        """Have those woken who wait for the rate of a limit."""
+        if self._alarms is not None:
+            self._patience.read(self._alarms.set, at, {"kind": "pump", "limit": limit.key})
 
     def read(self, key: str) -> Line:
         return self._patience.read(self._store.line, key, PAGE)
@@ -54,7 +68,9 @@ class Lines:
             raise LineChanged
         return None
 
-    def heir(self, claim: Claim, lines: Mapping[str, Line], gone: set[str]) -> Candidate | None:
+    def heir(
+        self, claim: Claim, lines: Mapping[str, Line], gone: set[str], now: datetime
+    ) -> Candidate | None:
         """The first in the lines of the claim's limits who can have what it gives up.
 
         A claim that lacks room in its own line is not passed there. A queue whose first claim lacks room
@@ -63,37 +79,58 @@ class Lines:
         Raises:
             LineChanged: read the lines again; a queue has moved, or another call was at it.
         """
-        spare = {
-            key: line.limit.room + claim.units_of(key) for key, line in lines.items() if line.limit
-        }
-        closed: set[str] = set()
+        closed: dict[str, str] = {}
         for key, candidate in self._in_order(lines):
             if key in closed or candidate.claim.claim_id in gone:
                 continue
             short = [
                 want.limit
                 for want in candidate.claim.wants
-                if want.limit in closed or spare.get(want.limit, want.units) < want.units
+                if want.limit in closed or not _can_give(claim, lines, want, now)
             ]
             if not short:
                 return candidate
             if key in short:
-                closed.add(key)
+                closed[key] = candidate.claim.order_key
             else:
-                raise LineMoved if self.move(candidate, short[-1]) else LineChanged
+                self._pass_over(candidate, lines[short[-1]].limit, closed.get(short[-1]), now)
         if any(not line.is_whole and key not in closed for key, line in lines.items()):
             raise LineChanged
         return None
 
-    def move(self, candidate: Candidate, to: str) -> bool:
-        """Move the candidate's queue to the line of a limit that refuses it. False: it does not, or the queue has moved."""
+    def move(self, candidate: Candidate, to: Limit, now: datetime) -> bool:
+        """Move the candidate's queue to the line of a limit that refuses it. False: it does not, or the queue has moved.
+
+        If it may be there now, the caller looks at that line: what refused it may be over.
+        """
         was = candidate.standing
         if was is None:
             return False
         # The rank stays: who has parked since the queue was read relies on it, and may be before this candidate.
         rank = min(was.rank, candidate.claim.order_key)
-        now = replace(was, limit=to, rank=rank, version=was.version + 1)
-        return self.stand(was, now, refused=candidate.claim)
+        there = replace(was, limit=to.key, rank=rank, version=was.version + 1)
+        at = ready(to, candidate.claim.units_of(to.key), now)
+        if at > now:
+            self.wake(to, at)
+        used_until = to.used_until if at > now else None
+        try:
+            return self.stand(was, there, refused=candidate.claim, used_until=used_until)
+        except UnavailableError:
+            return True
+
+    def _pass_over(
+        self, candidate: Candidate, limit: Limit | None, kept_for: str | None, now: datetime
+    ) -> NoReturn:
+        """A queue has to go to the line of this limit, which lacks room, or keeps it for one who comes before it."""
+        if limit is None:
+            raise LineChanged
+        if self.move(candidate, limit, now):
+            raise LineMoved(limit.key)
+        if kept_for is None or limit.gate == kept_for:
+            raise LineChanged
+        # It does not say yet that it keeps its room, and would refuse nobody.
+        is_set = self._patience.write(self._store.set_gate, limit.key, limit.gate, kept_for)
+        raise LineMoved if is_set else LineChanged
 
     def place(self, claim: Claim) -> str | None:
         """See to it that the queue of a claim that was just parked stands in a line, at the rank of its first claim.
@@ -114,17 +151,24 @@ class Lines:
                 now = replace(was, rank=head.order_key, version=was.version + 1)
             else:
                 return was.limit
-            if self.stand(was, now):
-                return now.limit
+            try:
+                if self.stand(was, now):
+                    return now.limit
+            except UnavailableError:
+                continue
         raise AssertionError  # rounds() has raised
 
     def stand(
-        self, was: Standing | None, now: Standing | None, *, refused: Claim | None = None
+        self,
+        was: Standing | None,
+        now: Standing | None,
+        *,
+        refused: Claim | None = None,
+        used_until: int | None = None,
     ) -> bool:
-        try:
-            return self._patience.write(self._store.stand, was, now, refused=refused)
-        except UnavailableError:
-            return False  # the caller reads again, and finds what came of it
+        return self._patience.write(
+            self._store.stand, was, now, refused=refused, used_until=used_until
+        )
 
     def _in_order(self, lines: Mapping[str, Line]) -> Iterator[tuple[str, Candidate]]:
         """Who waits in these lines, first come first, as far as the lines were read."""
@@ -182,3 +226,12 @@ class Lines:
             entry = last
         if not self.stand(entry, None):
             raise LineChanged
+
+
+def _can_give(claim: Claim, lines: Mapping[str, Line], want: Want, now: datetime) -> bool:
+    """The limit, with what the claim gives up, has room for the want, and its rate allows it. Others are not known here."""
+    limit = lines[want.limit].limit if want.limit in lines else None
+    if limit is None:
+        return True
+    room = limit.room + claim.units_of(want.limit)
+    return room >= want.units and ready(limit, want.units, now) <= now

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
 from tidegate.app.line import Candidate, LineChanged, LineMoved, Lines
 from tidegate.app.patience import Patience
-from tidegate.domain.claim import Claim, ClaimState, Limit, Refusal, new_limit
+from tidegate.domain.admission import ready, verdict
+from tidegate.domain.claim import Claim, ClaimState, Limit, Refusal, Spend, new_limit
 from tidegate.errors import UnavailableError
-from tidegate.ports import AdmissionStore, Clock
+from tidegate.ports import AdmissionStore, Alarms, Clock
 
 
 class Pump:
@@ -20,12 +21,18 @@ class Pump:
     """
 
     def __init__(
-        self, store: AdmissionStore, clock: Clock, patience: Patience, *, by: str | None
+        self,
+        store: AdmissionStore,
+        clock: Clock,
+        patience: Patience,
+        alarms: Alarms | None,
+        *,
+        by: str | None,
     ) -> None:
         self._store = store
         self._clock = clock
         self._patience = patience
-        self._lines = Lines(store, patience)
+        self._lines = Lines(store, patience, alarms)
         self._by = by
         self._granted: dict[str, Claim] = {}
 
@@ -54,27 +61,29 @@ class Pump:
                 todo.append(key)
                 next(disturbed)
 
-    def turn_away(
-        self, candidate: Candidate, refusal: Refusal, served: Collection[str]
-    ) -> str | None:
-        """The first in line was refused by other limits: from now on its queue stands in the line of one.
+    def turn_away(self, candidate: Candidate, by: Mapping[str, Limit], now: datetime) -> str | None:
+        """The first in line was refused by these other limits: from now on its queue stands in the line of one.
 
-        Answers that one, which has to be looked at: it may have refused because of its gate, not for lack of room.
+        Answers that one, which has to be looked at: it may have refused because of its gate, or of its rate.
         """
-        self.create(refusal, candidate.claim)
-        others = [key for key in refusal.limits if key not in served]
-        if others and self._lines.move(candidate, others[-1]):
-            return others[-1]
-        return None
+        last = [*by.values()][-1]
+        return last.key if self._lines.move(candidate, last, now) else None
 
     def create(self, refusal: Refusal, claim: Claim) -> None:
         """Create the limits that refused a claim without having a row."""
         for want in claim.wants:
             if want.limit in refusal.absent:
-                new = new_limit(want)
-                self._patience.read(
-                    self._store.set_limit, new.key, new.capacity, source=new.source, only_new=True
-                )
+                self._create(new_limit(want))
+
+    def _create(self, new: Limit) -> Limit:
+        return self._patience.read(
+            self._store.set_limit,
+            new.key,
+            new.capacity,
+            source=new.source,
+            rate=new.rate,
+            only_new=True,
+        )
 
     def _look(self, key: str) -> str | None:
         """Grant from one line until its first does not fit. Answers the limit to which that one was moved, if it was.
@@ -91,30 +100,65 @@ class Pump:
                 limit = self._restore(key, self._lines.first(key, line))
             if limit.room <= 0:
                 return None
-            first = self._lines.first(key, line)
-            if first is None or first.claim.units_of(key) > limit.room:
+            first, now = self._lines.first(key, line), self._clock.now()
+            if first is None or not self._fits(first, limit, now):
                 self._keep_for(first, limit)
                 return None
-            refusal = self._grant(first, key, self._by)
-            if refusal is not None:
-                return self._refused(first, refusal, limit)
+            blocked = self._grant(first, limit, now)
+            if blocked:
+                return self._refused(first, limit, blocked, now)
             if limit.room <= first.claim.units_of(key):
                 return None
 
-    def _refused(self, first: Candidate, refusal: Refusal, limit: Limit) -> str | None:
-        if not refusal.claims:
-            if limit.gate is not None and limit.gate < first.claim.order_key:
-                # Nobody comes before it here. Left closed, this limit would refuse it in the line of the other.
-                self._set_gate(limit, first.claim.order_key)
-            moved_to = self.turn_away(first, refusal, (limit.key,))
-            if moved_to is not None:
-                return moved_to
-        raise LineChanged
+    def _fits(self, first: Candidate, limit: Limit, now: datetime) -> bool:
+        """The first in line can have what it wants of this limit. If only time is missing, the alarm is set."""
+        units = first.claim.units_of(limit.key)
+        if units > limit.room:
+            return False
+        at = ready(limit, units, now)
+        if at > now:
+            self._lines.wake(limit, at)
+        return at <= now
 
-    def _grant(self, first: Candidate, key: str, by: str | None) -> Refusal | None:
-        held = held_at(first.claim, self._clock.now())
+    def _refused(
+        self, first: Candidate, limit: Limit, blocked: Mapping[str, Limit], now: datetime
+    ) -> str:
+        if limit.gate is not None and limit.gate < first.claim.order_key:
+            # Nobody comes before it here. Left closed, this limit would refuse it in the line of the other.
+            self._set_gate(limit, first.claim.order_key)
+        moved_to = self.turn_away(first, blocked, now)
+        if moved_to is None:
+            raise LineChanged
+        return moved_to
+
+    def _grant(self, first: Candidate, limit: Limit, now: datetime) -> Mapping[str, Limit]:
+        """Answers the other limits that refused it; empty when it was granted.
+
+        Raises:
+            LineChanged: it was granted or cancelled by another call, or the limit changed.
+        """
+        claim = first.claim
+        spend = verdict(claim, [limit], now, ungated=(limit.key,)).spend
+        for _ in self._patience.rounds(f"The limits of {claim.claim_id}"):
+            refusal = self._write_grant(claim, limit.key, spend, now, self._by)
+            if refusal is None:
+                return {}
+            if refusal.claims or limit.key in refusal.limits:
+                raise LineChanged
+            self.create(refusal, claim)
+            seen = verdict(claim, refusal.seen, now)
+            if seen.blocked:
+                return seen.blocked
+            kept = {key: one for key, one in spend.items() if key not in refusal.limits}
+            spend = kept | seen.spend
+        raise AssertionError  # rounds() has raised
+
+    def _write_grant(
+        self, claim: Claim, key: str, spend: Mapping[str, Spend], now: datetime, by: str | None
+    ) -> Refusal | None:
+        held = held_at(claim, now)
         try:
-            refusal = self._patience.write(self._store.grant, held, served=key, by=by)
+            refusal = self._patience.write(self._store.grant, held, served=key, spend=spend, by=by)
         except UnavailableError:
             known = self._patience.read(self._store.claim, held.claim_id)
             if known is not None and known.state is ClaimState.HELD and not known.launched:
@@ -124,7 +168,7 @@ class Pump:
         if refusal is None:
             self.add([held])
         elif by is not None and by != held.claim_id and by in refusal.claims:
-            return self._grant(first, key, None)
+            return self._write_grant(claim, key, spend, now, None)
         return refusal
 
     def _keep_for(self, first: Candidate | None, limit: Limit) -> None:
@@ -144,10 +188,7 @@ class Pump:
         """A limit that was dropped while somebody came to wait for it."""
         for want in () if first is None else first.claim.wants:
             if want.limit == key:
-                new = new_limit(want)
-                return self._patience.read(
-                    self._store.set_limit, key, new.capacity, source=new.source, only_new=True
-                )
+                return self._create(new_limit(want))
         raise LineChanged
 
 

@@ -9,12 +9,15 @@ want the same things, they are one entry in that line.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
+from tidegate.domain.rate import Rate
 from tidegate.errors import InvocationError
 
 UNLIMITED = -1
@@ -37,6 +40,8 @@ class Want:
     capacity: int | None = None
     """None: a limit that nobody has set refuses nobody. It counts all the same (capacity -1, source ``unset``), so that
     one set while claims hold it is exact from its first moment."""
+    rate: Rate | None = None
+    """The rate the limit starts with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +102,9 @@ class Limit:
     """Set while room may be kept for claims in line: only claims before this order key are let in past the line. CLOSED
     while it is not yet known who that is. Where nobody waits it does no harm: whoever is turned away by it joins the
     line, looks, and is granted from there."""
+    rate: Rate | None = None
+    used_until: int = 0
+    """Of a limit with a rate: see ``rate.py``."""
 
     @property
     def room(self) -> int:
@@ -142,6 +150,18 @@ class Queue:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Spend:
+    """Moves on the time of a limit with a rate: written only if both are still as they were."""
+
+    rate: Rate
+    was: int
+    now: int
+
+
+NOTHING: Mapping[str, Spend] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
     """Why a write of admission did not happen. Nothing of it was written."""
 
@@ -150,7 +170,10 @@ class Refusal:
     limits: tuple[str, ...] = ()
     """Limits that have no room, or keep it for a claim that comes first."""
     absent: tuple[str, ...] = ()
-    """Those of ``limits`` that have no row, and could not be created because a claim wants more than they start with."""
+    """Those of ``limits`` that have no row, and could not be created on the way: a claim wants more than they start with,
+    or they start with a rate."""
+    seen: tuple[Limit, ...] = ()
+    """The others of ``limits``, as they were at that moment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,8 +217,9 @@ def room_of(capacity: int) -> int:
 def new_limit(want: Want) -> Limit:
     """What a limit without a row is, when this want is the first of it."""
     if want.capacity is None:
-        return Limit(key=want.limit, capacity=UNLIMITED, source="unset")
-    return Limit(key=want.limit, capacity=want.capacity, source="default")
+        source = "unset" if want.rate is None else "default"
+        return Limit(key=want.limit, capacity=UNLIMITED, source=source, rate=want.rate)
+    return Limit(key=want.limit, capacity=want.capacity, source="default", rate=want.rate)
 
 
 def rank_of(entry: Claim | Standing) -> str:

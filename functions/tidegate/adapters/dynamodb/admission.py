@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-
-from pynamodb.expressions.update import Action
 
 from tidegate.adapters.dynamodb import write
 from tidegate.adapters.dynamodb.admission_rows import (
@@ -19,43 +17,51 @@ from tidegate.adapters.dynamodb.admission_rows import (
     WAIT,
     WAITS,
     before,
-    can_take,
     claim_of,
     claim_pk,
     claim_row,
     entry_of,
     gate_action,
-    has_room,
     hold_row,
     kind_of_limit,
     limit_of,
     limit_pk,
     queue_pk,
+    rate_actions,
     refuses,
-    shard_of,
     standing_entry,
     standing_of,
     standing_row,
     stands_as,
-    take_actions,
     wait_place,
     wait_row,
     waiting_of,
+)
+from tidegate.adapters.dynamodb.admission_writes import (
+    done_actions,
+    leave_queue,
+    refusal_of,
+    settle_counts,
+    take,
 )
 from tidegate.adapters.dynamodb.models_admission import SHARDS, AdmissionTable
 from tidegate.adapters.dynamodb.table import translated
 from tidegate.adapters.dynamodb.transaction import Transaction
 from tidegate.domain.claim import (
     CLOSED,
+    NOTHING,
+    UNLIMITED,
     Claim,
     ClaimState,
     Limit,
     Line,
     Queue,
     Refusal,
+    Spend,
     Standing,
     room_of,
 )
+from tidegate.domain.rate import Rate
 
 
 class DynamoAdmissionStore:
@@ -86,19 +92,14 @@ class DynamoAdmissionStore:
         standing = standing_of(rows.pop(0)) if rows and rows[0].sk == STANDING else None
         return Queue(standing=standing, claims=tuple(waiting_of(row) for row in rows[:count]))
 
-    def admit(self, claim: Claim) -> Refusal | None:
+    def admit(self, claim: Claim, *, spend: Mapping[str, Spend] = NOTHING) -> Refusal | None:
         """A transaction, since claim, counts and holds must agree: 2 write units for the claim, 4 for each limit."""
         transaction = Transaction("admit")
         transaction.put(claim_row(claim), name=("claim", claim.claim_id), condition=ABSENT)
         for want in claim.wants:
             transaction.put(hold_row(claim.claim_id, want))
-            transaction.update(
-                AdmissionTable(limit_pk(want.limit), LIMIT),
-                take_actions(want, want.units),
-                name=("limit", want.limit),
-                condition=can_take(want, want.units, claim, gated=True),
-            )
-        return _refusal(transaction)
+            take(transaction, want, claim, spend.get(want.limit))
+        return refusal_of(transaction)
 
     def park(self, claim: Claim) -> bool:
         """A transaction, since a claim waits exactly while it is in its queue: 4 write units."""
@@ -114,18 +115,21 @@ class DynamoAdmissionStore:
         _, is_new = write.put("refuse", row, ABSENT)
         return is_new
 
-    def grant(self, claim: Claim, *, served: str, by: str | None = None) -> Refusal | None:
+    def grant(
+        self,
+        claim: Claim,
+        *,
+        served: str,
+        spend: Mapping[str, Spend] = NOTHING,
+        by: str | None = None,
+    ) -> Refusal | None:
         """4 write units for the claim and its place in the queue, 4 for each limit, 2 to record it."""
         transaction = Transaction("grant")
-        self._leave_queue(transaction, claim)
+        leave_queue(transaction, claim)
         for want in claim.wants:
             transaction.put(hold_row(claim.claim_id, want))
-            transaction.update(
-                AdmissionTable(limit_pk(want.limit), LIMIT),
-                take_actions(want, want.units),
-                name=("limit", want.limit),
-                condition=can_take(want, want.units, claim, gated=want.limit != served),
-            )
+            is_gated = want.limit != served
+            take(transaction, want, claim, spend.get(want.limit), gated=is_gated)
         if by is not None and by != claim.claim_id:
             transaction.update(
                 AdmissionTable(claim_pk(by), CLAIM),
@@ -133,7 +137,7 @@ class DynamoAdmissionStore:
                 name=("claim", by),
                 condition=EXISTS,
             )
-        return _refusal(transaction)
+        return refusal_of(transaction)
 
     def release(
         self,
@@ -142,13 +146,14 @@ class DynamoAdmissionStore:
         to: Claim | None,
         closing: Collection[str],
         expires_at: datetime,
+        spend: Mapping[str, Spend] = NOTHING,
     ) -> Refusal | None:
         """A hand-off at one limit: 10 write units, and no row that other hand-offs write. Else 2, and 4 for each limit."""
         transaction = Transaction("release")
-        actions = _done(expires_at)
+        actions = done_actions(expires_at)
         if to is not None:
             actions.append(AdmissionTable.handed_to.add({to.claim_id}))
-            self._leave_queue(transaction, to)
+            leave_queue(transaction, to)
             for want in to.wants:
                 transaction.put(hold_row(to.claim_id, want))
         transaction.update(
@@ -159,8 +164,8 @@ class DynamoAdmissionStore:
         )
         for want in claim.wants:
             transaction.delete(AdmissionTable(limit_pk(want.limit), f"{HOLD}{claim.claim_id}"))
-        self._settle_counts(transaction, claim, to, closing)
-        return _refusal(transaction)
+        settle_counts(transaction, claim, to, spend, closing)
+        return refusal_of(transaction)
 
     def withdraw(self, claim: Claim, *, expires_at: datetime) -> bool:
         """4 write units."""
@@ -168,7 +173,7 @@ class DynamoAdmissionStore:
         transaction.delete(AdmissionTable(*wait_place(claim)))
         transaction.update(
             AdmissionTable(claim_pk(claim.claim_id), CLAIM),
-            _done(expires_at),
+            done_actions(expires_at),
             name="claim",
             condition=WAITS,
         )
@@ -186,7 +191,12 @@ class DynamoAdmissionStore:
         )
 
     def stand(
-        self, was: Standing | None, now: Standing | None, *, refused: Claim | None = None
+        self,
+        was: Standing | None,
+        now: Standing | None,
+        *,
+        refused: Claim | None = None,
+        used_until: int | None = None,
     ) -> bool:
         """A transaction, since a queue stands in one line: 2 write units for each row, and for the limit if it must refuse."""
         transaction = Transaction("stand")
@@ -205,11 +215,19 @@ class DynamoAdmissionStore:
                     AdmissionTable,
                     limit_pk(now.limit),
                     LIMIT,
-                    refuses(refused, refused.units_of(now.limit)),
+                    refuses(refused, refused.units_of(now.limit), used_until),
                 )
         return not transaction.commit()
 
-    def set_limit(self, key: str, capacity: int, *, source: str, only_new: bool = False) -> Limit:
+    def set_limit(
+        self,
+        key: str,
+        capacity: int,
+        *,
+        source: str,
+        rate: Rate | None = None,
+        only_new: bool = False,
+    ) -> Limit:
         """1 write unit."""
         kind = kind_of_limit(key)
         row, _ = write.update(
@@ -222,10 +240,31 @@ class DynamoAdmissionStore:
                 AdmissionTable.source.set(source),
                 AdmissionTable.in_use.set(AdmissionTable.in_use | 0),
                 AdmissionTable.room.set(room_of(capacity) - (AdmissionTable.in_use | 0)),
-                *([] if only_new else [gate_action(CLOSED)]),
+                *(rate_actions(rate) if only_new else [gate_action(CLOSED)]),
                 *([] if kind is None else [AdmissionTable.kind.set(kind)]),
             ],
             ABSENT if only_new else None,
+        )
+        assert row is not None
+        return limit_of(row)
+
+    def set_rate(self, key: str, rate: Rate | None, *, source: str) -> Limit:
+        """1 write unit."""
+        kind = kind_of_limit(key)
+        row, _ = write.update(
+            "set_rate",
+            AdmissionTable,
+            limit_pk(key),
+            LIMIT,
+            [
+                AdmissionTable.capacity.set(AdmissionTable.capacity | UNLIMITED),
+                AdmissionTable.source.set(source),
+                AdmissionTable.in_use.set(AdmissionTable.in_use | 0),
+                AdmissionTable.room.set(AdmissionTable.room | room_of(UNLIMITED)),
+                gate_action(CLOSED),
+                *rate_actions(rate),
+                *([] if kind is None else [AdmissionTable.kind.set(kind)]),
+            ],
         )
         assert row is not None
         return limit_of(row)
@@ -302,74 +341,3 @@ class DynamoAdmissionStore:
                 pk, AdmissionTable.sk >= sk, consistent_read=True, limit=count
             )
             return list(found)
-
-    @staticmethod
-    def _leave_queue(transaction: Transaction, claim: Claim) -> None:
-        assert claim.granted_at is not None
-        transaction.delete(AdmissionTable(*wait_place(claim)))
-        transaction.update(
-            AdmissionTable(claim_pk(claim.claim_id), CLAIM),
-            [
-                AdmissionTable.state.set(ClaimState.HELD.value),
-                AdmissionTable.granted_at.set(claim.granted_at),
-                AdmissionTable.unlaunched.set(shard_of(claim.claim_id)),
-            ],
-            name=("claim", claim.claim_id),
-            condition=WAITS,
-        )
-
-    @staticmethod
-    def _settle_counts(
-        transaction: Transaction, claim: Claim, to: Claim | None, closing: Collection[str]
-    ) -> None:
-        """Change the counts of the limits of which the two do not want the same."""
-        for want in claim.wants:
-            more = (0 if to is None else to.units_of(want.limit)) - want.units
-            if more == 0:
-                continue
-            actions: list[Action] = [
-                AdmissionTable.in_use.add(more),
-                AdmissionTable.room.add(-more),
-            ]
-            if want.limit in closing:
-                actions.append(gate_action(CLOSED))
-            is_free = more < 0 and want.limit in closing
-            transaction.update(
-                AdmissionTable(limit_pk(want.limit), LIMIT),
-                actions,
-                name=("limit", want.limit),
-                condition=None if is_free else has_room(max(more, 1)),
-            )
-        if to is None:
-            return
-        for want in to.wants:
-            if not claim.units_of(want.limit):
-                transaction.update(
-                    AdmissionTable(limit_pk(want.limit), LIMIT),
-                    take_actions(want, want.units),
-                    name=("limit", want.limit),
-                    condition=can_take(want, want.units, to, gated=True),
-                )
-
-
-def _done(expires_at: datetime) -> list[Action]:
-    return [
-        AdmissionTable.state.set(ClaimState.DONE.value),
-        AdmissionTable.unlaunched.remove(),
-        AdmissionTable.expires_at.set(expires_at),
-    ]
-
-
-def _refusal(transaction: Transaction) -> Refusal | None:
-    refused = transaction.commit()
-    if not refused:
-        return None
-    return Refusal(
-        claims=_named("claim", refused),
-        limits=_named("limit", refused),
-        absent=tuple(key for key in _named("limit", refused) if not refused["limit", key]),
-    )
-
-
-def _named(kind: str, refused: Mapping[Hashable, object]) -> tuple[str, ...]:
-    return tuple(name[1] for name in refused if isinstance(name, tuple) and name[0] == kind)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from pynamodb.expressions.condition import Condition
@@ -15,11 +15,13 @@ from tidegate.domain.claim import (
     Claim,
     ClaimState,
     Limit,
+    Spend,
     Standing,
     Want,
     new_limit,
     room_of,
 )
+from tidegate.domain.rate import Rate
 
 LIMIT = "limit"
 HOLD = "hold#"
@@ -58,9 +60,22 @@ def is_open_to(claim: Claim) -> Condition:
     return condition
 
 
-def refuses(claim: Claim, units: int) -> Condition:
-    """The opposite of both, for a limit that has a row."""
+def is_spent_from(spent: Spend | None) -> Condition:
+    """The rate of the limit is where it is spent from; it has none if nothing is spent."""
+    if spent is None:
+        has_none: Condition = AdmissionTable.used_until.does_not_exist()
+        return has_none
+    condition: Condition = (AdmissionTable.used_until == spent.was) & (
+        AdmissionTable.rate == rate_text(spent.rate)
+    )
+    return condition
+
+
+def refuses(claim: Claim, units: int, used_until: int | None) -> Condition:
+    """It has no room, or is not open, or its rate is still where it refuses; for a limit that has a row."""
     condition: Condition = (AdmissionTable.room < units) | (AdmissionTable.gate < claim.order_key)
+    if used_until is not None:
+        condition = condition | (AdmissionTable.used_until == used_until)
     return condition
 
 
@@ -92,8 +107,8 @@ def shard_of(claim_id: str) -> str:
     return str(zlib.crc32(claim_id.encode()) % SHARDS)
 
 
-def take_actions(want: Want, units: int) -> list[Action]:
-    """Take units of a limit, which is created if it has no row."""
+def take_actions(want: Want, units: int, spent: Spend | None) -> list[Action]:
+    """Take units of a limit, which is created if it has no row, and time of its rate."""
     new = new_limit(want)
     actions: list[Action] = [
         AdmissionTable.capacity.set(AdmissionTable.capacity | new.capacity),
@@ -104,12 +119,18 @@ def take_actions(want: Want, units: int) -> list[Action]:
     kind = kind_of_limit(want.limit)
     if kind is not None:
         actions.append(AdmissionTable.kind.set(AdmissionTable.kind | kind))
+    if spent is not None:
+        actions.append(AdmissionTable.used_until.set(spent.now))
     return actions
 
 
-def can_take(want: Want, units: int, claim: Claim, *, gated: bool) -> Condition:
-    condition = has_room(units) & is_open_to(claim) if gated else has_room(units)
-    if room_of(new_limit(want).capacity) >= units:
+def can_take(
+    want: Want, units: int, claim: Claim, spent: Spend | None, *, gated: bool
+) -> Condition:
+    condition: Condition = has_room(units) & is_spent_from(spent)
+    if gated:
+        condition = condition & is_open_to(claim)
+    if room_of(new_limit(want).capacity) >= units and want.rate is None:
         condition = ABSENT | condition
     return condition
 
@@ -117,7 +138,10 @@ def can_take(want: Want, units: int, claim: Claim, *, gated: bool) -> Condition:
 def asked_of(claim: Claim) -> bytes:
     return pack(
         {
-            "wants": [[want.limit, want.units, want.capacity] for want in claim.wants],
+            "wants": [
+                [want.limit, want.units, want.capacity, want.rate and rate_text(want.rate)]
+                for want in claim.wants
+            ],
             "priority": claim.priority,
             "enqueued_at": claim.enqueued_at.isoformat(),
             "launch": claim.launch,
@@ -206,8 +230,8 @@ def _claim(row: AdmissionTable, claim_id: str, state: ClaimState) -> Claim:
     return Claim(
         claim_id=claim_id,
         wants=tuple(
-            Want(limit=limit, units=units, capacity=capacity)
-            for limit, units, capacity in asked["wants"]
+            Want(limit=limit, units=units, capacity=capacity, rate=rate_of(rate))
+            for limit, units, capacity, rate in asked["wants"]
         ),
         priority=asked["priority"],
         enqueued_at=datetime.fromisoformat(asked["enqueued_at"]),
@@ -229,4 +253,26 @@ def limit_of(row: AdmissionTable) -> Limit:
         in_use=int(row.in_use),
         source=row.source,
         gate=row.gate,
+        rate=rate_of(row.rate),
+        used_until=int(row.used_until or 0),
     )
+
+
+def rate_actions(rate: Rate | None) -> list[Action]:
+    if rate is None:
+        return [AdmissionTable.rate.remove(), AdmissionTable.used_until.remove()]
+    return [
+        AdmissionTable.rate.set(rate_text(rate)),
+        AdmissionTable.used_until.set(AdmissionTable.used_until | 0),
+    ]
+
+
+def rate_text(rate: Rate) -> str:
+    return f"{rate.limit} {rate.per // timedelta(microseconds=1)} {rate.burst}"
+
+
+def rate_of(text: str | None) -> Rate | None:
+    if text is None:
+        return None
+    limit, per, burst = (int(number) for number in text.split())
+    return Rate(limit=limit, per=timedelta(microseconds=per), burst=burst)

@@ -80,6 +80,10 @@ class AdmissionTable(ControlTable):
     """Capacity less what is in use, stored because a condition cannot subtract."""
     source = UnicodeAttribute(null=True)
     gate = UnicodeAttribute(null=True)
+    rate = UnicodeAttribute(null=True)
+    """Starts, microseconds, burst."""
+    used_until = NumberAttribute(null=True)
+    """There exactly while there is a rate."""
 
     # A hold.
     units = NumberAttribute(null=True)

@@ -7,29 +7,25 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from tidegate.adapters.memory.limit_rows import LimitRows, is_refused, refuses
 from tidegate.adapters.memory.sorted_rows import SortedRows
 from tidegate.domain.claim import (
     CLOSED,
+    NOTHING,
+    UNLIMITED,
     Claim,
     ClaimState,
     Limit,
     Line,
     Queue,
     Refusal,
+    Spend,
     Standing,
     Want,
     new_limit,
     room_of,
 )
-
-
-@dataclass(slots=True)
-class LimitRows:
-    """Everything under the key of one limit."""
-
-    limit: Limit | None = None
-    holds: dict[str, int] = field(default_factory=dict)
-    line: SortedRows[Claim | Standing] = field(default_factory=SortedRows)
+from tidegate.domain.rate import Rate
 
 
 @dataclass(slots=True)
@@ -74,15 +70,17 @@ class MemoryAdmissionStore:
                 return Queue(standing=None)
             return Queue(standing=rows.standing, claims=tuple(rows.claims.first(count)))
 
-    def admit(self, claim: Claim) -> Refusal | None:
+    def admit(self, claim: Claim, *, spend: Mapping[str, Spend] = NOTHING) -> Refusal | None:
         with self._lock:
             if claim.claim_id in self._claims:
                 return Refusal(claims=(claim.claim_id,))
-            refusal = self._refusal({want: want.units for want in claim.wants}, claim)
+            takes = {want: want.units for want in claim.wants}
+            refusal = self._refusal(takes, claim, spend)
             if refusal is None:
                 self._hold(claim)
                 for want in claim.wants:
                     self._take(want, want.units)
+                self._spend(spend)
             return refusal
 
     def park(self, claim: Claim) -> bool:
@@ -97,7 +95,14 @@ class MemoryAdmissionStore:
         with self._lock:
             return self._claims.setdefault(claim.claim_id, claim) is claim
 
-    def grant(self, claim: Claim, *, served: str, by: str | None = None) -> Refusal | None:
+    def grant(
+        self,
+        claim: Claim,
+        *,
+        served: str,
+        spend: Mapping[str, Spend] = NOTHING,
+        by: str | None = None,
+    ) -> Refusal | None:
         with self._lock:
             gone = self._not_waiting(claim)
             if by is not None and by != claim.claim_id and by not in self._claims:
@@ -105,12 +110,13 @@ class MemoryAdmissionStore:
             if gone:
                 return Refusal(claims=gone)
             takes = {want: want.units for want in claim.wants}
-            refusal = self._refusal(takes, claim, ungated=frozenset({served}))
+            refusal = self._refusal(takes, claim, spend, ungated=frozenset({served}))
             if refusal is None:
                 self._leave_queue(claim)
                 self._hold(claim)
                 for want, units in takes.items():
                     self._take(want, units)
+                self._spend(spend)
                 if by is not None and by != claim.claim_id:
                     self._record(by, claim.claim_id)
             return refusal
@@ -122,6 +128,7 @@ class MemoryAdmissionStore:
         to: Claim | None,
         closing: Collection[str],
         expires_at: datetime,
+        spend: Mapping[str, Spend] = NOTHING,
     ) -> Refusal | None:
         with self._lock:
             gone = () if to is None else self._not_waiting(to)
@@ -131,7 +138,7 @@ class MemoryAdmissionStore:
             changes = {want.limit: -want.units for want in claim.wants}
             for want in () if to is None else to.wants:
                 changes[want.limit] = changes.get(want.limit, 0) + want.units
-            refusal = self._refuses_change(claim, to, changes, closing)
+            refusal = self._refuses_change(claim, to, changes, spend, closing)
             if refusal is not None:
                 return refusal
             self._let_go(claim)
@@ -143,7 +150,8 @@ class MemoryAdmissionStore:
                     self._create(want)
             for key, change in changes.items():
                 if change:
-                    self._change(key, in_use=change, close=key in closing)
+                    self._limits[key].change(in_use=change, close=key in closing)
+            self._spend(spend)
             return None
 
     def withdraw(self, claim: Claim, *, expires_at: datetime) -> bool:
@@ -164,7 +172,12 @@ class MemoryAdmissionStore:
                 self._claims[claim_id] = replace(claim, launched=True)
 
     def stand(
-        self, was: Standing | None, now: Standing | None, *, refused: Claim | None = None
+        self,
+        was: Standing | None,
+        now: Standing | None,
+        *,
+        refused: Claim | None = None,
+        used_until: int | None = None,
     ) -> bool:
         with self._lock:
             one = was or now
@@ -173,8 +186,8 @@ class MemoryAdmissionStore:
             if rows.standing != was:
                 return False
             if refused is not None and now is not None:
-                takes = {want: want.units for want in refused.wants if want.limit == now.limit}
-                if self._refusal(takes, refused) is None:
+                limit = self._rows(now.limit).limit
+                if limit is None or not refuses(limit, refused, used_until):
                     return False
             if was is not None:
                 self._rows(was.limit).line.discard(_key_of(was))
@@ -184,14 +197,30 @@ class MemoryAdmissionStore:
             self._forget_empty(one.queue)
             return True
 
-    def set_limit(self, key: str, capacity: int, *, source: str, only_new: bool = False) -> Limit:
+    def set_limit(
+        self,
+        key: str,
+        capacity: int,
+        *,
+        source: str,
+        rate: Rate | None = None,
+        only_new: bool = False,
+    ) -> Limit:
         with self._lock:
             rows = self._rows(key)
             if rows.limit is None:
                 gate = None if only_new else CLOSED
-                rows.limit = Limit(key=key, capacity=capacity, source=source, gate=gate)
+                rows.limit = Limit(key=key, capacity=capacity, source=source, gate=gate, rate=rate)
             elif not only_new:
                 rows.limit = replace(rows.limit, capacity=capacity, source=source, gate=CLOSED)
+            return rows.limit
+
+    def set_rate(self, key: str, rate: Rate | None, *, source: str) -> Limit:
+        with self._lock:
+            rows = self._rows(key)
+            was = rows.limit or Limit(key=key, capacity=UNLIMITED)
+            used_until = 0 if rate is None else was.used_until
+            rows.limit = replace(was, rate=rate, used_until=used_until, source=source, gate=CLOSED)
             return rows.limit
 
     def set_gate(self, key: str, was: str | None, now: str | None) -> bool:
@@ -261,34 +290,45 @@ class MemoryAdmissionStore:
         return () if holds else (claim.claim_id,)
 
     def _refusal(
-        self, takes: Mapping[Want, int], claim: Claim, ungated: frozenset[str] = frozenset()
+        self,
+        takes: Mapping[Want, int],
+        claim: Claim,
+        spend: Mapping[str, Spend],
+        ungated: frozenset[str] = frozenset(),
     ) -> Refusal | None:
-        full: list[str] = []
+        seen: list[Limit] = []
         absent: list[str] = []
         for want, units in takes.items():
             rows = self._limits.get(want.limit)
             limit = None if rows is None else rows.limit
             if limit is None:
-                if want.capacity is not None and room_of(want.capacity) < units:
-                    full.append(want.limit)
+                if want.rate is not None or room_of(new_limit(want).capacity) < units:
                     absent.append(want.limit)
-            elif limit.room < units or (
-                limit.gate is not None
-                and limit.gate < claim.order_key
-                and want.limit not in ungated
-            ):
-                full.append(want.limit)
-        return Refusal(limits=tuple(full), absent=tuple(absent)) if full else None
+            elif is_refused(limit, claim, units, spend, ungated):
+                seen.append(limit)
+        if not (seen or absent):
+            return None
+        limits = (*absent, *(limit.key for limit in seen))
+        return Refusal(limits=limits, absent=tuple(absent), seen=tuple(seen))
 
     def _refuses_change(
-        self, claim: Claim, to: Claim | None, changes: Mapping[str, int], closing: Collection[str]
+        self,
+        claim: Claim,
+        to: Claim | None,
+        changes: Mapping[str, int],
+        spend: Mapping[str, Spend],
+        closing: Collection[str],
     ) -> Refusal | None:
         """What stands in the way of a release: ``changes`` is by how many units the counts change."""
         given = frozenset(want.limit for want in claim.wants)
         refusal = None
         if to is not None:
-            more = {w: changes[w.limit] for w in to.wants if changes[w.limit] > 0}
-            refusal = self._refusal(more, to, ungated=given)
+            takes = {
+                want: max(changes[want.limit], 0)
+                for want in to.wants
+                if changes[want.limit] > 0 or want.limit in spend
+            }
+            refusal = self._refusal(takes, to, spend, ungated=given)
         filled = tuple(
             key
             for key in given
@@ -297,6 +337,10 @@ class MemoryAdmissionStore:
         if filled:
             return Refusal(limits=filled)
         return refusal
+
+    def _spend(self, spend: Mapping[str, Spend]) -> None:
+        for key, one in spend.items():
+            self._limits[key].spend(one)
 
     def _room_of(self, key: str) -> int:
         limit = self._limits[key].limit
@@ -309,19 +353,7 @@ class MemoryAdmissionStore:
 
     def _take(self, want: Want, units: int) -> None:
         self._create(want)
-        self._change(want.limit, in_use=units, close=False)
-
-    def _change(self, key: str, *, in_use: int, close: bool) -> None:
-        was = self._limits[key].limit
-        assert was is not None
-        # Not ``replace``, which takes most of the time of a grant.
-        self._limits[key].limit = Limit(
-            key=key,
-            capacity=was.capacity,
-            in_use=was.in_use + in_use,
-            source=was.source,
-            gate=CLOSED if close else was.gate,
-        )
+        self._rows(want.limit).change(in_use=units, close=False)
 
     def _hold(self, claim: Claim) -> None:
         stored = self._claims.get(claim.claim_id)

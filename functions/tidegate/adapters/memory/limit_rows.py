@@ -1,0 +1,63 @@
+"""The rows of one limit in memory, and the conditions of writes on them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from tidegate.adapters.memory.sorted_rows import SortedRows
+from tidegate.domain.claim import CLOSED, Claim, Limit, Spend, Standing
+
+
+@dataclass(slots=True)
+class LimitRows:
+    """Everything under the key of one limit."""
+
+    limit: Limit | None = None
+    holds: dict[str, int] = field(default_factory=dict)
+    line: SortedRows[Claim | Standing] = field(default_factory=SortedRows)
+
+    def change(self, *, in_use: int, close: bool) -> None:
+        was = self.limit
+        assert was is not None
+        # Not ``replace``, which takes most of the time of a grant.
+        self.limit = Limit(
+            key=was.key,
+            capacity=was.capacity,
+            in_use=was.in_use + in_use,
+            source=was.source,
+            gate=CLOSED if close else was.gate,
+            rate=was.rate,
+            used_until=was.used_until,
+        )
+
+    def spend(self, one: Spend) -> None:
+        assert self.limit is not None
+        self.limit = replace(self.limit, used_until=one.now)
+
+
+def is_refused(
+    limit: Limit, claim: Claim, units: int, spend: Mapping[str, Spend], ungated: frozenset[str]
+) -> bool:
+    """The limit refuses a write that takes so many units more of it for the claim."""
+    if units > 0 and limit.room < units:
+        return True
+    is_kept = limit.gate is not None and limit.gate < claim.order_key
+    return (is_kept and limit.key not in ungated) or not _is_spent_from(limit, spend)
+
+
+def refuses(limit: Limit, claim: Claim, used_until: int | None) -> bool:
+    """The limit would refuse the claim: for lack of room, for its gate, or because its rate is still where it did."""
+    return (
+        limit.room < claim.units_of(limit.key)
+        or (limit.gate is not None and limit.gate < claim.order_key)
+        or (limit.rate is not None and limit.used_until == used_until)
+    )
+
+
+def _is_spent_from(limit: Limit, spend: Mapping[str, Spend]) -> bool:
+    """What is spent of its rate starts from where it is; nothing is, if it has none."""
+    spent = spend.get(limit.key)
+    if limit.rate is None or spent is None:
+        return limit.rate is None and spent is None
+    return (spent.rate, spent.was) == (limit.rate, limit.used_until)

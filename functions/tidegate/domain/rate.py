@@ -1,0 +1,65 @@
+"""Rates: so many starts in a time, spaced, with a burst (the generic cell rate algorithm).
+
+A limit with a rate remembers one moment, until when its starts are *used up*: each start moves it on by the spacing of the
+rate. A start is allowed while that moment lies no further ahead than the burst reaches. So state is one number, whatever
+the rate, and starts in any time are at most the burst and what the rate allows in that time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from tidegate.errors import InvocationError
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICRO = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rate:
+    """``limit`` starts in each ``per``, ``burst`` of them at once.
+
+    Raises:
+        InvocationError: one of them is not positive.
+    """
+
+    limit: int
+    per: timedelta
+    burst: int = 1
+
+    def __post_init__(self) -> None:
+        if self.limit < 1 or self.burst < 1 or self.per <= timedelta(0):
+            raise InvocationError(
+                f"A rate of {self.limit} in {self.per}, burst {self.burst}, starts nothing.",
+                mend="Give a limit and a burst of at least 1, and a time above zero; capacity 0 stops all starts.",
+            )
+
+    @property
+    def spacing(self) -> int:
+        """Microseconds from one start to the next, rounded up, so that the rate is never exceeded."""
+        return -(-(self.per // _MICRO) // self.limit)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """When units may start, and until when the starts of the limit are used up by then."""
+
+    at: datetime
+    used_until: int
+
+
+def start_of(rate: Rate, used_until: int, units: int, now: datetime) -> Start:
+    """The next start of so many units. It is allowed now if ``at`` is not after ``now``.
+
+    More units than the burst start together when the burst is whole, and use up the time after it.
+    """
+    moment = micros(now)
+    used = max(used_until, moment) + units * rate.spacing
+    ready = used - max(rate.burst, units) * rate.spacing
+    return Start(at=_EPOCH + max(ready, moment) * _MICRO, used_until=used)
+
+
+def micros(moment: datetime) -> int:
+    """Microseconds since 1970, exactly."""
+    return (moment - _EPOCH) // _MICRO
