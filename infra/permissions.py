@@ -74,6 +74,10 @@ class Names:
         return self.arn("states", f"stateMachine:{self.prefix}-step")
 
     @property
+    def alarm_machine(self) -> str:
+        return self.arn("states", f"stateMachine:{self.prefix}-alarm")
+
+    @property
     def bus(self) -> str:
         return self.arn("events", f"event-bus/{self.prefix}")
 
@@ -149,6 +153,12 @@ def _launching(names: Names) -> tuple[Grant, ...]:
             actions=("states:StartExecution",),
             resources=(names.step_machine,),
             why="Whatever grants a claim launches the step it was for.",
+        ),
+        Grant(
+            sid="SetAlarms",
+            actions=("states:StartExecution",),
+            resources=(names.alarm_machine,),
+            why="Whoever waits for a moment, of a rate say, is woken then.",
         ),
         Grant(
             sid="PublishRuns",
@@ -258,6 +268,20 @@ def of_step_machine(names: Names, *, roles: tuple[str, ...]) -> tuple[Grant, ...
             why="A run in flight executes on the version of the user code that it was created with, whichever that is.",
         ),
         *_containers(names, roles),
+        _DELIVERS_LOGS,
+        _TRACES,
+    )
+
+
+def of_alarm_machine(names: Names) -> tuple[Grant, ...]:
+    """What the alarm state machine may do."""
+    return (
+        Grant(
+            sid="Wake",
+            actions=("lambda:InvokeFunction",),
+            resources=(names.function("queue"),),
+            why="The queue function does what an alarm was set for.",
+        ),
         _DELIVERS_LOGS,
         _TRACES,
     )

@@ -220,8 +220,8 @@ class Alarms(Protocol):
     def set(self, at: datetime, task: Mapping[str, Any]) -> None:
         """See that ``app/wake.py`` is given the task at that moment or soon after, at least once, whatever becomes of the caller.
 
-        ``task`` is plain JSON whose ``kind`` says what is to be done. Asked again for the same moment and task, it does
-        nothing more. Raises as the stores do.
+        ``task`` is plain JSON whose ``kind`` says what is to be done; ``at`` is added to it. Asked again for the same moment
+        and task, it does nothing more. A moment that is past is now. At most a year ahead. Raises as the stores do.
         """
 
 

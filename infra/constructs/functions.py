@@ -37,7 +37,7 @@ CONTROL_PLANE = (
     ),
     FunctionSpec(
         name="queue",
-        purpose="Admits one submitted run.",
+        purpose="Admits one submitted run, or does what an alarm was set for.",
         memory_mb=512,
         timeout=cdk.Duration.minutes(5),
     ),

@@ -58,18 +58,20 @@ class StepMachine(Construct):
             },
             role=iam.Role.without_policy_updates(role),
             tracing_enabled=True,
-            logs=self._logs(settings),
+            logs=log_options(self, name=f"{settings.prefix}-step", settings=settings),
         )
 
-    def _logs(self, settings: InfraSettings) -> sfn.LogOptions:
-        return sfn.LogOptions(
-            destination=logs.LogGroup(
-                self,
-                "Log",
-                log_group_name=f"/aws/vendedlogs/states/{settings.prefix}-step",
-                retention=RETENTION[settings.retention_days],
-                removal_policy=cdk.RemovalPolicy.DESTROY,
-            ),
-            level=sfn.LogLevel.ALL,
-            include_execution_data=False,
-        )
+
+def log_options(scope: Construct, *, name: str, settings: InfraSettings) -> sfn.LogOptions:
+    """Every event of a state machine, and no data of users, in a log group of its own."""
+    return sfn.LogOptions(
+        destination=logs.LogGroup(
+            scope,
+            "Log",
+            log_group_name=f"/aws/vendedlogs/states/{name}",
+            retention=RETENTION[settings.retention_days],
+            removal_policy=cdk.RemovalPolicy.DESTROY,
+        ),
+        level=sfn.LogLevel.ALL,
+        include_execution_data=False,
+    )

@@ -12,6 +12,7 @@ from aws_cdk.aws_s3_assets import Asset
 from constructs import Construct
 
 from infra.constructs import packages
+from infra.constructs.alarm_machine import AlarmMachine
 from infra.constructs.containers import Containers
 from infra.constructs.functions import CONTROL_PLANE, Functions, user_code
 from infra.constructs.network import Network
@@ -79,7 +80,7 @@ class Deployment(cdk.Stack):
         )
 
     def _run_and_watch(self, functions: dict[str, lambda_.Function]) -> Watch:
-        """The state machine, what tells the monitor of it, and what tells people."""
+        """The state machines, what tells the monitor of it, and what tells people."""
         machine = StepMachine(
             self,
             "Steps",
@@ -89,6 +90,13 @@ class Deployment(cdk.Stack):
             containers=self._containers,
             network=self._network,
         ).machine
+        AlarmMachine(
+            self,
+            "Alarms",
+            settings=self._settings,
+            roles=self._roles,
+            queue=functions["queue"],
+        )
         Signals(
             self,
             "Signals",
@@ -160,6 +168,7 @@ class Deployment(cdk.Stack):
             "TIDEGATE_TABLE_PREFIX": self._settings.prefix,
             "TIDEGATE_DATA_BUCKET": self._data.bucket_name,
             "TIDEGATE_STEP_MACHINE_ARN": self._roles.names.step_machine,
+            "TIDEGATE_ALARM_MACHINE_ARN": self._roles.names.alarm_machine,
             "TIDEGATE_QUEUE_FUNCTION": f"{self._settings.prefix}-queue",
             "TIDEGATE_USER_FUNCTION_ARN": version.function_arn,
             "TIDEGATE_TASK_DEFINITION_ARN": self._containers.task_definition.task_definition_arn,

@@ -42,7 +42,11 @@ def _control_plane(name: str) -> set[tuple[str, str]]:
         _function(name)
         | _tables(READ_WRITE, "runs", "admission", "events", "audit")
         | _tables({"dynamodb:Query"}, "runs/index/*", "admission/index/*")
-        | _both({"states:StartExecution"}, "arn::states:::stateMachine:tidegate-step")
+        | _both(
+            {"states:StartExecution"},
+            "arn::states:::stateMachine:tidegate-step",
+            "arn::states:::stateMachine:tidegate-alarm",
+        )
         | _both({"events:PutEvents"}, "arn::events:::event-bus/tidegate")
         | _both({"s3:GetObject"}, f"{DATA}/control/*")
         | _both({"s3:PutObject"}, f"{DATA}/control/*", f"{DATA}/invocations/*")
@@ -52,6 +56,19 @@ def _control_plane(name: str) -> set[tuple[str, str]]:
 
 _ENQUEUE = _both({"lambda:InvokeFunction"}, "arn::lambda:::function:tidegate-queue")
 _DEAD_LETTERS = _both({"sqs:SendMessage"}, "arn::sqs:::tidegate-dead-letters")
+_DELIVER_LOGS = _both(
+    {
+        "logs:CreateLogDelivery",
+        "logs:GetLogDelivery",
+        "logs:UpdateLogDelivery",
+        "logs:DeleteLogDelivery",
+        "logs:ListLogDeliveries",
+        "logs:PutResourcePolicy",
+        "logs:DescribeResourcePolicies",
+        "logs:DescribeLogGroups",
+    },
+    "*",
+)
 _USER_CODE = (
     _both(
         {"s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"}, f"{DATA}/*"
@@ -91,19 +108,10 @@ ALLOWED = {
         {"events:PutTargets", "events:PutRule", "events:DescribeRule"},
         "arn::events:::rule/StepFunctionsGetEventsForECSTaskRule",
     )
-    | _both(
-        {
-            "logs:CreateLogDelivery",
-            "logs:GetLogDelivery",
-            "logs:UpdateLogDelivery",
-            "logs:DeleteLogDelivery",
-            "logs:ListLogDeliveries",
-            "logs:PutResourcePolicy",
-            "logs:DescribeResourcePolicies",
-            "logs:DescribeLogGroups",
-        },
-        "*",
-    ),
+    | _DELIVER_LOGS,
+    "AlarmsRole": _both(TRACE, "*")
+    | _both({"lambda:InvokeFunction"}, "arn::lambda:::function:tidegate-queue")
+    | _DELIVER_LOGS,
 }
 
 

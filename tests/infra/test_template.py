@@ -6,12 +6,14 @@ import json
 import re
 from collections.abc import Callable
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from infra.constructs.step_machine import DEFINITION
+from infra.constructs import alarm_machine, step_machine
 from infra.permissions import CONTROL_PLANE, FUNCTIONS
+from tests.infra.conftest import as_text
 from tidegate.handlers.environment import Environment
 
 
@@ -74,23 +76,42 @@ def test_new_runs_are_told_the_exact_version_of_the_user_code(template: Any) -> 
     assert variables["TIDEGATE_USER_FUNCTION_ARN"] == {"Ref": version}
 
 
-def test_the_state_machine_is_the_file_that_runs_locally_and_lacks_no_value(template: Any) -> None:
-    machine = template.one("AWS::StepFunctions::StateMachine")
+@pytest.mark.parametrize(
+    ("name", "definition"),
+    [("Steps", step_machine.DEFINITION), ("Alarms", alarm_machine.DEFINITION)],
+)
+def test_a_state_machine_is_the_file_that_runs_locally_and_lacks_no_value(
+    template: Any, name: str, definition: Path
+) -> None:
+    machine = template.one("AWS::StepFunctions::StateMachine", name)
 
-    assert machine["DefinitionString"] == DEFINITION.read_text(encoding="utf-8")
+    assert machine["DefinitionString"] == definition.read_text(encoding="utf-8")
     placeholders = set(re.findall(r"\$\{(\w+)\}", machine["DefinitionString"]))
     assert set(machine["DefinitionSubstitutions"]) == placeholders
 
 
-def test_the_state_machine_logs_every_event_but_no_data_of_users(template: Any) -> None:
-    logging = template.one("AWS::StepFunctions::StateMachine")["LoggingConfiguration"]
+@pytest.mark.parametrize("name", ["Steps", "Alarms"])
+def test_a_state_machine_logs_every_event_but_no_data_of_users(template: Any, name: str) -> None:
+    logging = template.one("AWS::StepFunctions::StateMachine", name)["LoggingConfiguration"]
 
     assert (logging["Level"], logging["IncludeExecutionData"]) == ("ALL", False)
 
 
+def test_alarms_are_set_on_the_machine_that_wakes_the_queue_function(template: Any) -> None:
+    machine = template.one("AWS::StepFunctions::StateMachine", "Alarms")
+    queue = next(key for key in template.all("AWS::Lambda::Function") if "Queue" in key)
+
+    variables = template.function("steps")["Environment"]["Variables"]
+
+    arn = as_text(variables["TIDEGATE_ALARM_MACHINE_ARN"])
+    assert arn == f"arn::states:::stateMachine:{machine['StateMachineName']}"
+    assert machine["DefinitionSubstitutions"]["QueueFunctionArn"] == {"Fn::GetAtt": [queue, "Arn"]}
+    assert machine["StateMachineType"] == "STANDARD"
+
+
 def test_the_container_is_the_one_that_the_state_machine_overrides(template: Any) -> None:
     task = template.one("AWS::ECS::TaskDefinition")
-    states = json.loads(DEFINITION.read_text(encoding="utf-8"))["States"]
+    states = json.loads(step_machine.DEFINITION.read_text(encoding="utf-8"))["States"]
 
     (overrides,) = states["Run on ECS"]["Parameters"]["Overrides"]["ContainerOverrides"]
 
@@ -200,7 +221,7 @@ def test_the_alarm_on_repairs_watches_the_metric_that_the_monitor_writes(templat
 
 
 def test_containers_have_a_public_address_and_no_way_in(template: Any) -> None:
-    machine = template.one("AWS::StepFunctions::StateMachine")
+    machine = template.one("AWS::StepFunctions::StateMachine", "Steps")
     group = template.one("AWS::EC2::SecurityGroup")
 
     assert machine["DefinitionSubstitutions"]["AssignPublicIp"] == "ENABLED"
@@ -216,7 +237,7 @@ def test_isolated_containers_reach_aws_by_endpoints_and_nothing_else(
 ) -> None:
     template = synthesize(network="isolated", image="dockerfile")
 
-    machine = template.one("AWS::StepFunctions::StateMachine")
+    machine = template.one("AWS::StepFunctions::StateMachine", "Steps")
     services = {
         str(one["Properties"]["ServiceName"])
         for one in template.all("AWS::EC2::VPCEndpoint").values()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from tidegate.domain.executor import Executor, executor_of
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from tidegate.app.admission import Admission
     from tidegate.domain.run import Run
     from tidegate.domain.settings import Settings
-    from tidegate.ports import Blobs, Bus, Clock, Ids, Launcher, RunQueue, Store
+    from tidegate.ports import Alarms, Blobs, Bus, Clock, Ids, Launcher, RunQueue, Store
 
 
 class Manifests:
@@ -55,6 +56,7 @@ class Services:
     blobs: Blobs
     launcher: Launcher
     queue: RunQueue
+    alarms: Alarms
     bus: Bus
     clock: Clock
     ids: Ids
@@ -62,6 +64,8 @@ class Services:
     manifests: Manifests
     function: str = ""
     """Version of the user-code function that new runs execute on."""
+    clocks_differ_by: timedelta = timedelta(0)
+    """At most, of the functions that serve one deployment."""
     published: set[str] = field(default_factory=set)
     """Manifests this process has published already."""
 

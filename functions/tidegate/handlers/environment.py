@@ -7,9 +7,11 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 
+from tidegate.adapters.aws.alarms import StepFunctionsAlarms
 from tidegate.adapters.aws.blobs import S3Blobs
 from tidegate.adapters.aws.bus import EventBridgeBus
 from tidegate.adapters.aws.launcher import StepFunctionsLauncher
@@ -26,6 +28,9 @@ from tidegate.errors import DeploymentError
 from tidegate.manifest.document import Manifest
 from tidegate.ports import Clock, Ids
 
+CLOCKS_DIFFER_BY = timedelta(milliseconds=20)
+"""Lambda's clocks follow the Amazon Time Sync Service, which keeps them within one millisecond or so."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
@@ -35,6 +40,7 @@ class Environment:
     table_prefix: str
     data_bucket: str
     step_machine_arn: str
+    alarm_machine_arn: str
     queue_function: str
     user_function_arn: str
     task_definition_arn: str
@@ -51,6 +57,7 @@ class Environment:
                 table_prefix=environ["TIDEGATE_TABLE_PREFIX"],
                 data_bucket=environ["TIDEGATE_DATA_BUCKET"],
                 step_machine_arn=environ["TIDEGATE_STEP_MACHINE_ARN"],
+                alarm_machine_arn=environ["TIDEGATE_ALARM_MACHINE_ARN"],
                 queue_function=environ["TIDEGATE_QUEUE_FUNCTION"],
                 user_function_arn=environ["TIDEGATE_USER_FUNCTION_ARN"],
                 task_definition_arn=environ["TIDEGATE_TASK_DEFINITION_ARN"],
@@ -63,7 +70,13 @@ class Environment:
 
 
 def build(
-    environment: Environment, *, manifest: Manifest, settings: Settings, clock: Clock, ids: Ids
+    environment: Environment,
+    *,
+    manifest: Manifest,
+    settings: Settings,
+    clock: Clock,
+    ids: Ids,
+    clocks_differ_by: timedelta = timedelta(0),
 ) -> Services:
     """The services on AWS, or on what answers in its place locally. The tables are bound already."""
     store = DynamoStore(
@@ -72,9 +85,10 @@ def build(
         clock=clock,
     )
     blobs = S3Blobs(environment.data_bucket)
+    alarms = StepFunctionsAlarms(environment.alarm_machine_arn, clock)
     return Services(
         store=store,
-        admission=Admission(store.admission, clock),
+        admission=Admission(store.admission, clock, alarms=alarms),
         blobs=blobs,
         launcher=StepFunctionsLauncher(
             environment.step_machine_arn,
@@ -82,12 +96,14 @@ def build(
             task_definition=environment.task_definition_arn,
         ),
         queue=LambdaRunQueue(environment.queue_function),
+        alarms=alarms,
         bus=EventBridgeBus(environment.bus_name),
         clock=clock,
         ids=ids,
         settings=settings,
         manifests=Manifests(manifest, blobs),
         function=environment.user_function_arn,
+        clocks_differ_by=clocks_differ_by,
     )
 
 
@@ -120,6 +136,7 @@ def _from_environment() -> Services:
         settings=Settings.from_json(json.loads(Path(os.environ["TIDEGATE_SETTINGS"]).read_bytes())),
         clock=SystemClock(),
         ids=TimeOrderedIds(),
+        clocks_differ_by=CLOCKS_DIFFER_BY,
     )
     apply_settings(built)
     return built

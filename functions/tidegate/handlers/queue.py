@@ -1,15 +1,22 @@
-"""Lambda ``queue``: admits one run. Invoked asynchronously by submit, so that Lambda retries it."""
+"""Lambda ``queue``: admits one run, or does what an alarm was set for.
+
+Submit invokes it asynchronously, so Lambda retries it; alarms come from their state machine, which does.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 from tidegate.app.admit import admit
+from tidegate.app.wake import wake
 from tidegate.handlers.environment import services
 from tidegate.handlers.observe import logger
 
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: Any) -> None:
-    logger.append_keys(run_id=event["run_id"])
-    admit(services(), event["run_id"])
+    logger.append_keys(run_id=event.get("run_id"), task=event.get("kind"))
+    if "kind" in event:
+        wake(services(), event)
+    else:
+        admit(services(), event["run_id"])

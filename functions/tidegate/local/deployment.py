@@ -44,7 +44,8 @@ QUEUE_FUNCTION = "tidegate-queue"
 STEPS_FUNCTION = "tidegate-steps"
 MONITOR_FUNCTION = "tidegate-monitor"
 USER_FUNCTION = "tidegate-user-code"
-STATE_MACHINE = Path(state_machines.__file__).parent / "step.asl.json"
+STATE_MACHINES = Path(state_machines.__file__).parent
+STEP_MACHINE_ARN = "arn:aws:states:us-east-1:123456789012:stateMachine:tidegate-step"
 SWEEP_EVERY = timedelta(minutes=5)
 RULES: dict[str, dict[str, Any]] = {
     "tidegate-containers": {
@@ -55,7 +56,10 @@ RULES: dict[str, dict[str, Any]] = {
     "tidegate-executions": {
         "source": ["aws.states"],
         "detail-type": ["Step Functions Execution Status Change"],
-        "detail": {"status": ["FAILED", "TIMED_OUT", "ABORTED"]},
+        "detail": {
+            "stateMachineArn": [STEP_MACHINE_ARN],
+            "status": ["FAILED", "TIMED_OUT", "ABORTED"],
+        },
     },
 }
 """As CDK deploys them."""
@@ -99,7 +103,8 @@ class Deployment:
                 region=aws.region,
                 table_prefix=aws.prefix,
                 data_bucket=aws.bucket,
-                step_machine_arn=self._create_state_machine(),
+                step_machine_arn=self._create_step_machine(),
+                alarm_machine_arn=self._create_machine("alarm", QueueFunctionArn=QUEUE_FUNCTION),
                 queue_function=QUEUE_FUNCTION,
                 user_function_arn=USER_FUNCTION,
                 task_definition_arn=aws.task_definition_arn,
@@ -131,22 +136,26 @@ class Deployment:
         self._stack.enter_context(serving(self.services))
         apply_settings(self.services)
 
-    def _create_state_machine(self) -> str:
-        """From the file that CDK deploys, with its substitutions made."""
-        definition = STATE_MACHINE.read_text()
-        for name, value in {
-            "StepsFunctionArn": STEPS_FUNCTION,
-            "ClusterArn": self.aws.cluster_arn,
-            "SubnetA": "subnet-a",
-            "SubnetB": "subnet-b",
-            "SecurityGroup": "sg-steps",
-            "AssignPublicIp": "ENABLED",
-        }.items():
-            definition = definition.replace(f"${{{name}}}", value)
+    def _create_step_machine(self) -> str:
+        return self._create_machine(
+            "step",
+            StepsFunctionArn=STEPS_FUNCTION,
+            ClusterArn=self.aws.cluster_arn,
+            SubnetA="subnet-a",
+            SubnetB="subnet-b",
+            SecurityGroup="sg-steps",
+            AssignPublicIp="ENABLED",
+        )
+
+    def _create_machine(self, name: str, **substitutions: str) -> str:
+        """From the file that CDK deploys, with its substitutions made. Answers its ARN."""
+        definition = (STATE_MACHINES / f"{name}.asl.json").read_text()
+        for placeholder, value in substitutions.items():
+            definition = definition.replace(f"${{{placeholder}}}", value)
         made = self.aws.client("stepfunctions").create_state_machine(
-            name="tidegate-step",
+            name=f"tidegate-{name}",
             definition=definition,
-            roleArn="arn:aws:iam::123456789012:role/tidegate-step",
+            roleArn=f"arn:aws:iam::123456789012:role/tidegate-{name}",
         )
         return str(made["stateMachineArn"])
 

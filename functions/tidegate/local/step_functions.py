@@ -204,11 +204,11 @@ class StepFunctions:
         if len(self.executions) - self._trimmed <= 2 * KEPT:
             return
         for execution in list(self.executions.values())[self._trimmed : -KEPT]:
+            self._trimmed += 1
             if execution.status is ExecutionStatus.RUNNING:
-                return
+                continue  # an alarm, which may wait for long
             execution.history.clear()
             execution.input = execution.output = ""
-            self._trimmed += 1
 
     def _stop(self, body: Mapping[str, Any]) -> dict[str, Any]:
         execution = self._execution(body)

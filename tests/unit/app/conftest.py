@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tidegate.adapters.ids import TimeOrderedIds
+from tidegate.adapters.memory.alarms import MemoryAlarms
 from tidegate.adapters.memory.blobs import MemoryBlobs
 from tidegate.adapters.memory.bus import MemoryBus
 from tidegate.adapters.memory.clock import ManualClock
@@ -22,6 +23,7 @@ from tidegate.app.admit import admit
 from tidegate.app.complete import complete
 from tidegate.app.services import Manifests, Services
 from tidegate.app.submit import RunRequest, submit
+from tidegate.app.wake import wake
 from tidegate.domain.settings import Settings
 from tidegate.domain.task import Report, StepFailure
 from tidegate.manifest.document import JobDoc, Manifest, StepDoc
@@ -112,18 +114,23 @@ class World:
         self.store = MemoryStore(clock=self.clock)
         self.launcher = MemoryLauncher()
         self.wake_ups = WakeUps()
+        self.alarms = MemoryAlarms()
         self.bus = MemoryBus()
         self.failing: set[str] = set()
         self.ran: list[str] = []
         self._completed: set[str] = set()
         shaky_store = _ShakyStore(self.store, self.trouble)
         blobs = MemoryBlobs()
+        alarms: Any = Shaky(self.alarms, self.trouble)
         self.services = Services(
             store=shaky_store,  # type: ignore[arg-type]
-            admission=Admission(shaky_store.admission, self.clock, pause=lambda _: None),
+            admission=Admission(
+                shaky_store.admission, self.clock, pause=lambda _: None, alarms=alarms
+            ),
             blobs=blobs,
             launcher=Shaky(self.launcher, self.trouble),  # type: ignore[arg-type]
             queue=Shaky(self.wake_ups, self.trouble),  # type: ignore[arg-type]
+            alarms=alarms,
             bus=Shaky(self.bus, self.trouble),  # type: ignore[arg-type]
             clock=self.clock,
             ids=TimeOrderedIds(random.Random(0).randbytes),
@@ -152,6 +159,17 @@ class World:
             if not todo:
                 return
             self.play(todo[0])
+
+    def advance(self, **duration: float) -> None:
+        """Let time pass (arguments as of ``timedelta``); alarms go off in order of time, and everything settles."""
+        self.settle()
+        until = self.clock.now() + timedelta(**duration)
+        while (at := self.alarms.next_at) is not None and at <= until:
+            self.clock.advance(max(at - self.clock.now(), timedelta(0)))
+            task = self.alarms.take(self.clock.now())
+            self.again(lambda one=task: wake(self.services, one))
+            self.settle()
+        self.clock.advance(max(until - self.clock.now(), timedelta(0)))
 
     def settle_wake_ups(self) -> None:
         """Deliver the queue function's events; executions stay where they are."""
