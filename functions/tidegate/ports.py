@@ -87,10 +87,11 @@ class RunStore(Protocol):
         """All step rows of the run, by number. A step without a row is PENDING."""
 
     def wait_step(self, run_id: str, index: int, *, attempt: int, at: datetime) -> bool:
-        """PENDING or UP_FOR_RETRY -> WAITING. False if the step is past that, or at a later attempt."""
+        """PENDING, or UP_FOR_RETRY of an earlier attempt -> WAITING. False if the step is past that, or at a later attempt."""
 
     def start_step(self, run_id: str, index: int, *, attempt: int, at: datetime) -> bool:
-        """PENDING, WAITING or UP_FOR_RETRY -> STARTED. False if the step is past that, or at a later attempt."""
+        """PENDING, WAITING, or UP_FOR_RETRY of an earlier attempt -> STARTED. False if the step is past that, or at a
+        later attempt."""
 
     def resolve_step(
         self, row: StepRow, *, leaves: frozenset[StepStatus | None]

@@ -277,6 +277,18 @@ class TestSteps:
             waiting_at=LATER,
         )
 
+    @pytest.mark.parametrize("verb", ["wait_step", "start_step"])
+    def test_an_attempt_that_failed_does_not_begin_again(self, runs: RunStore, verb: str) -> None:
+        runs.start_step("run-1", 0, attempt=1, at=AT)
+        row = success(status=StepStatus.UP_FOR_RETRY, reason="It broke.", retry_at=LATER)
+        failed, _ = runs.resolve_step(row, leaves=RUNNING)
+
+        begins = getattr(runs, verb)("run-1", 0, attempt=1, at=LATER)
+
+        assert begins is False
+        assert failed.retry_at == LATER
+        assert runs.step("run-1", 0) == failed
+
     def test_an_earlier_attempt_comes_too_late(self, runs: RunStore) -> None:
         runs.start_step("run-1", 0, attempt=2, at=AT)
         row = runs.step("run-1", 0)

@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from tidegate.app.launch import advance, launch, tell_skipped
+from tidegate.app.retry import await_retry, begin_retry, retry_of
 from tidegate.app.run_claim import step_released
 from tidegate.app.services import Services
 from tidegate.domain.event import EventKind
@@ -47,9 +48,13 @@ def complete(services: Services, outcome: Mapping[str, Any]) -> None:
     step = plan.steps[index]
     report = _report(services, outcome, run, step, attempt)
     row, wrote = services.store.runs.resolve_step(
-        _resolved(run, step, report, attempt, services.clock.now()), leaves=_STARTED
+        _ended(services, run, plan, step, report), leaves=_STARTED
     )
-    if not row.status.is_resolved or row.attempt != attempt:
+    if row.attempt == attempt + 1:
+        # By a call for this attempt, which may have died before the next one was under way.
+        begin_retry(services, row, attempt + 1)
+        return
+    if not row.is_attempt_over or row.attempt != attempt:
         logger.warning(
             "late_report_ignored", extra={"run_id": run_id, "step": step.key, "attempt": attempt}
         )
@@ -85,7 +90,10 @@ def resume(services: Services, run: Run, plan: RunPlan, row: StepRow, *, is_told
 
 def _go_on(services: Services, run: Run, plan: RunPlan, row: StepRow) -> None:
     launch(services, step_released(services, run, plan, row.index, row.attempt))
-    launch(services, advance(services, run, plan, row))
+    if row.status is StepStatus.UP_FOR_RETRY:
+        await_retry(services, row)
+    else:
+        launch(services, advance(services, run, plan, row))
 
 
 def _identity(outcome: Mapping[str, Any]) -> tuple[str, int, int]:
@@ -95,15 +103,33 @@ def _identity(outcome: Mapping[str, Any]) -> tuple[str, int, int]:
     return run_id, index, attempt
 
 
-def _resolved(run: Run, step: PlanStep, report: Report, attempt: int, now: datetime) -> StepRow:
-    """The row to write. A clock in user code may be wrong: its times are kept between the run's begin and now."""
+def _ended(services: Services, run: Run, plan: RunPlan, step: PlanStep, report: Report) -> StepRow:
+    """The row to write: the step is resolved, or will be tried again."""
+    row, failure = _resolved(run, step, report, services.clock.now()), report.failure
+    if failure is None:
+        return row
+    retry = retry_of(services, run, plan, step.index, report.attempt, failure)
+    if retry is None:
+        if report.attempt == 1:
+            return row
+        return replace(row, reason=f"{row.reason} (attempt {report.attempt}, the last)")
+    return replace(
+        row,
+        status=StepStatus.UP_FOR_RETRY,
+        failed=False,
+        retry_at=(row.finished_at or services.clock.now()) + retry.delay,
+    )
+
+
+def _resolved(run: Run, step: PlanStep, report: Report, now: datetime) -> StepRow:
+    """A clock in user code may be wrong: its times are kept between the run's begin and now."""
     failure = report.failure
     finished_at = max(run.created_at, min(report.finished_at, now))
     return StepRow(
         run_id=run.run_id,
         index=step.index,
         status=StepStatus.SUCCESS if failure is None else StepStatus.FAILURE,
-        attempt=attempt,
+        attempt=report.attempt,
         produced=frozenset(report.produced),
         reason=None if failure is None else f"{failure.error}: {failure.message}"[:_SHOWN],
         failed=failure is not None,
@@ -213,7 +239,7 @@ def _failed(
     row = services.store.runs.step(run.run_id, step.index)
     started = (row and row.started_at) or run.created_at
     finished = services.clock.now()
-    if row is not None and row.status.is_resolved and row.finished_at is not None:
+    if row is not None and row.is_attempt_over and row.finished_at is not None:
         finished = row.finished_at
     return Report(
         run_id=run.run_id,
@@ -256,9 +282,8 @@ def _events(
     services: Services, run: Run, step: PlanStep, row: StepRow, report: Report
 ) -> list[Event]:
     began, ended = row.started_at or report.started_at, row.finished_at or report.finished_at
-    start = Event(
-        run_id=run.run_id, at=began, kind=EventKind.STEP_START, step=step.key, attempt=row.attempt
-    )
+    kind = EventKind.STEP_START if row.attempt == 1 else EventKind.STEP_RESTARTED
+    start = Event(run_id=run.run_id, at=began, kind=kind, step=step.key, attempt=row.attempt)
     logged = [
         replace(
             start,
@@ -295,10 +320,19 @@ def _produced(services: Services, run: Run, done: Event, report: Report) -> Iter
 def _outcome(done: Event, row: StepRow, failure: StepFailure | None) -> Event:
     if failure is None:
         return replace(done, kind=EventKind.STEP_SUCCESS)
-    return replace(
+    said: dict[str, Any] = {
+        "error": failure.error,
+        "stack": failure.stack,
+        "metadata": failure.metadata,
+    }
+    event = replace(
         done,
         kind=EventKind.STEP_FAILURE,
         level="ERROR",
         message=row.reason or failure.message,
-        data={"error": failure.error, "stack": failure.stack, "metadata": failure.metadata},
+        data=said,
     )
+    if row.retry_at is None:
+        return event
+    again = said | {"retry_at": row.retry_at.isoformat()}
+    return replace(event, kind=EventKind.STEP_UP_FOR_RETRY, level="WARNING", data=again)

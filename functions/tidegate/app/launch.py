@@ -34,6 +34,7 @@ from tidegate.domain.plan import (
     decide,
 )
 from tidegate.domain.run import (
+    LIVE,
     RUN_LEAVES,
     Run,
     RunStatus,
@@ -48,7 +49,6 @@ from tidegate.ports import Event, StepTask
 logger = logging.getLogger(__name__)
 
 BUS_DETAIL_TYPE = "tidegate.run"
-_LIVE = frozenset({RunStatus.STARTING, RunStatus.STARTED})
 _NOT_BEGUN: frozenset[StepStatus | None] = frozenset({None, StepStatus.WAITING})
 
 
@@ -81,7 +81,7 @@ def _start_run(services: Services, claim: Claim) -> list[Claim]:
         to=RunStatus.STARTING,
         at=services.clock.now(),
     ) or runs.get(run_id)
-    if run is None or run.status not in _LIVE:
+    if run is None or run.status not in LIVE:
         # Cancelled while it was being granted, or long finished: give the slots on.
         return list(services.admission.release(claim.claim_id))
     try:
@@ -156,13 +156,19 @@ def begin_step(
 def _start_claimed_step(services: Services, claim: Claim) -> list[Claim]:
     run_id, index, attempt = (claim.launch[name] for name in ("run_id", "index", "attempt"))
     run = services.store.runs.get(run_id)
-    if run is None or run.status not in _LIVE:
+    if run is None or run.status not in LIVE:
         return list(services.admission.release(claim.claim_id))
     plan = services.manifests.get(run.manifest).plan(run.job, run.assets)
-    gathered = Gathered()
-    if any(one.fan_in for one in plan.steps[index].inputs):
-        gathered = services.store.runs.gathered(run_id, str(index))
-    return _start_step(services, run, plan, index, attempt, gathered)
+    return _start_step(
+        services, run, plan, index, attempt, gathered_for(services, run, plan, index)
+    )
+
+
+def gathered_for(services: Services, run: Run, plan: RunPlan, index: int) -> Gathered:
+    """What a decided step has to know of what arrived at it: which sources of a fan-in are missing."""
+    if not any(one.fan_in for one in plan.steps[index].inputs):
+        return Gathered()
+    return services.store.runs.gathered(run.run_id, str(index))
 
 
 def _start_step(

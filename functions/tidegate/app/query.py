@@ -244,6 +244,7 @@ def _step_document(run: Run, key: str, row: StepRow | None, index: int) -> dict[
         "waiting_at": None if row.waiting_at is None else row.waiting_at.isoformat(),
         "started_at": None if row.started_at is None else row.started_at.isoformat(),
         "finished_at": None if row.finished_at is None else row.finished_at.isoformat(),
+        "retry_at": None if row.retry_at is None else row.retry_at.isoformat(),
     }
 
 

@@ -107,7 +107,7 @@ def first_steps_meanwhile(services: Services, claim: Claim) -> list[Claim]:
         began = any(row.started_at is not None for row in services.store.runs.steps(run_id))
         return first_step_began(services, run_id) if began else []
     row, run = services.store.runs.step(run_id, first), services.store.runs.get(run_id)
-    if run is None or row is None or not row.status.is_resolved:
+    if run is None or row is None or not (row.is_attempt_over or row.attempt > 1):
         return []
     return first_slots_free(services, run, first)
 

@@ -20,6 +20,7 @@ from typing import TypeVar
 from tidegate.app.admit import admit
 from tidegate.app.complete import complete, resume
 from tidegate.app.launch import finish, launch
+from tidegate.app.retry import await_retry
 from tidegate.app.run_claim import FIRST
 from tidegate.app.services import Services
 from tidegate.domain.claim import Claim, ClaimState
@@ -27,6 +28,7 @@ from tidegate.domain.event import EventKind
 from tidegate.domain.limit import limits_of_steps, pool_key
 from tidegate.domain.plan import RunPlan
 from tidegate.domain.run import (
+    LIVE,
     Run,
     RunStatus,
     StepRow,
@@ -48,7 +50,6 @@ SWEPT = "control/sweep.json"
 """Where it is kept up to when all queued runs are known to have asked for their slots."""
 MOST_HOLDERS = 10_000
 
-_LIVE = frozenset({RunStatus.STARTING, RunStatus.STARTED})
 _QUEUED = frozenset({RunStatus.QUEUED})
 _TOLD = frozenset({EventKind.STEP_SUCCESS, EventKind.STEP_FAILURE, EventKind.STEP_SKIPPED})
 
@@ -74,7 +75,7 @@ class _Sweep:
         admission = self._services.admission
         self._each(admission.unlaunched(self._now - GRACE), self._launch_again)
         self._admit_all()
-        self._each(self._all(_LIVE), self._look_into)
+        self._each(self._all(LIVE), self._look_into)
         self._each(self._orphans(), self._release)
         open_keys = [one.key for one in admission.limits() if one.room > 0]
         self._each([*open_keys, *self._limits_within], self._grant)
@@ -157,8 +158,11 @@ class _Sweep:
             if row.status is StepStatus.STARTED and self._is_overdue(row, seconds):
                 self._count("overdue", run_id=run.run_id, index=row.index)
                 complete(services, _lost(row, seconds))
+            elif row.status is StepStatus.UP_FOR_RETRY and self._is_old(row.retry_at):
+                self._count("unretried", run_id=run.run_id, index=row.index)
+                await_retry(services, row)
         self._live[run.run_id] = frozenset(
-            (row.index, row.attempt) for row in rows if not row.status.is_resolved
+            (row.index, row.attempt) for row in rows if not row.is_attempt_over
         )
         stalled = self._stalled(plan, rows)
         if stalled:
@@ -235,7 +239,7 @@ class _Sweep:
         row = self._services.store.runs.step(run_id, index)
         if row is None or row.attempt < attempt:
             return False
-        return row.attempt > attempt or row.status.is_resolved and self._is_old(row.finished_at)
+        return row.attempt > attempt or row.is_attempt_over and self._is_old(row.finished_at)
 
     def _first_over(self, claim_id: str) -> int | None:
         """The first step whose slots the claim of a live run holds still, although that step is over."""

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from tidegate.app.launch import launch
+from tidegate.app.retry import retry_step
 from tidegate.app.services import Services
 from tidegate.errors import UnavailableError
 
@@ -36,7 +37,7 @@ def pump(services: Services, task: Task) -> None:
     launch(services, granted.values())
 
 
-TASKS: dict[str, Callable[[Services, Task], None]] = {"pump": pump}
+TASKS: dict[str, Callable[[Services, Task], None]] = {"pump": pump, "retry_step": retry_step}
 """What is done with a task, by its kind."""
 
 

@@ -112,7 +112,9 @@ def _reason(step: Mapping[str, Any], now: datetime, told: set[str]) -> str:
     """Why it waits, failed or was skipped. Who holds a limit is told once: for the first step that waits for it."""
     waiting = step.get("waiting")
     if waiting is None:
-        return " ".join((step.get("reason") or "").split())
+        reason = " ".join((step.get("reason") or "").split())
+        again = wording.moment(step.get("retry_at"))
+        return f"{wording.retries(again, step['attempt'], now)}; {reason}" if again else reason
     limit = waiting.get("blocked_by") or ""
     why = wording.why(waiting, now)
     if limit in told:

@@ -59,6 +59,13 @@ def age(text: str | None, now: datetime) -> str:
     return "-" if at is None else duration((now - at).total_seconds())
 
 
+def retries(at: datetime, attempt: int, now: datetime) -> str:
+    """Of a step whose attempt failed: when the next one begins."""
+    left = (at - now).total_seconds()
+    when = f"in {duration(left)}" if left > 0 else "now"
+    return f"attempt {attempt + 1} begins {when}"
+
+
 def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 

@@ -29,6 +29,8 @@ class RunStatus(StrEnum):
 
 
 FINISHED = frozenset({RunStatus.CANCELED, RunStatus.SUCCESS, RunStatus.FAILURE})
+LIVE = frozenset({RunStatus.STARTING, RunStatus.STARTED})
+"""Its steps may begin."""
 
 RUN_LEAVES: dict[RunStatus, frozenset[RunStatus]] = {
     RunStatus.STARTING: frozenset({RunStatus.QUEUED}),
@@ -48,6 +50,7 @@ class StepStatus(StrEnum):
     """Everything upstream is done; waits for a slot."""
     STARTED = "STARTED"
     UP_FOR_RETRY = "UP_FOR_RETRY"
+    """An attempt failed; the next one begins at ``retry_at``. Until then it holds no slot."""
     SUCCESS = "SUCCESS"
     FAILURE = "FAILURE"
     SKIPPED = "SKIPPED"
@@ -121,6 +124,13 @@ class StepRow:
     waiting_at: datetime | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None
+    """When it was resolved, or its attempt failed."""
+    retry_at: datetime | None = None
+    """Of one that is UP_FOR_RETRY."""
+
+    @property
+    def is_attempt_over(self) -> bool:
+        return self.status.is_resolved or self.status is StepStatus.UP_FOR_RETRY
 
 
 PRIORITY_TAG = "tidegate/priority"

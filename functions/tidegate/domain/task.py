@@ -87,12 +87,16 @@ class Materialization:
     data_version: str | None = None
 
 
+DIED = frozenset({"Crash", "Timeout", "Lost", "Stopped"})
+"""``StepFailure.error`` of code that ended without raising anything of its own."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepFailure:
     """Why a step failed: what user code raised, or how it died."""
 
     error: str
-    """Class name of the exception, or ``Crash``, ``Timeout``, ``BadReport``, ``Lost``."""
+    """Class name of the exception, or one of ``DIED``, or ``BadReport``."""
     message: str
     stack: str = ""
     metadata: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -100,6 +104,8 @@ class StepFailure:
     retry_after_seconds: float | None = None
     """Set when user code raised RetryRequested."""
     max_retries: int | None = None
+    kinds: tuple[str, ...] = ()
+    """The exception's class and those it derives from, as ``module.Name``: what a retry policy goes by."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,6 +165,7 @@ class Report:
                 "allow_retries": failure.allow_retries,
                 "retry_after_seconds": failure.retry_after_seconds,
                 "max_retries": failure.max_retries,
+                "kinds": list(failure.kinds),
             },
             "logs": [[line.at.isoformat(), line.level, line.message] for line in self.logs],
             "logs_key": self.logs_key,
@@ -236,6 +243,7 @@ class _ReportReader:
             allow_retries=bool(one.get("allow_retries", True)),
             retry_after_seconds=after,
             max_retries=most,
+            kinds=tuple(self.text(kind, "kinds") for kind in self.listed(one, "kinds")),
         )
 
     def log(self, document: object) -> LogLine:
@@ -260,6 +268,10 @@ class _ReportReader:
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
             raise self.wrong(name, value)
         return value
+
+    def listed(self, document: Mapping[str, Any], name: str) -> list[Any]:
+        """A list that may be left out."""
+        return [] if name not in document else list(self.of(document, name, list))
 
     def mapping(self, value: object, name: str) -> Mapping[str, Any]:
         if not isinstance(value, Mapping):

@@ -11,9 +11,11 @@ from tidegate.domain.task import StepFailure
 from tidegate.errors import OutputError, TidegateError
 from tidegate.sdk.event import Failure, RetryRequested
 from tidegate.sdk.metadata import metadata_json
+from tidegate.sdk.retry import kind_name
 
 MAX_MESSAGE = 8_000
 MAX_STACK = 16_000
+MAX_KINDS = 50
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _LIBRARIES = tuple(sysconfig.get_path(name) + os.sep for name in ("stdlib", "purelib", "platlib"))
 
@@ -24,7 +26,11 @@ class StepStopped(BaseException):
 
 def failure_of(error: BaseException) -> StepFailure:
     """The failure that ``error`` is, for any exception at all; never raises."""
-    said: dict[str, Any] = {"error": type(error).__name__, "message": text_of(error)}
+    said: dict[str, Any] = {
+        "error": type(error).__name__,
+        "message": text_of(error),
+        "kinds": _kinds(error),
+    }
     if isinstance(error, Failure):
         said["metadata"] = metadata_json(error.metadata)
         said["allow_retries"] = error.allow_retries
@@ -47,6 +53,12 @@ def failure_of(error: BaseException) -> StepFailure:
         said["allow_retries"] = isinstance(error, OutputError)
     said["message"] = shortened(said["message"], MAX_MESSAGE)
     return StepFailure(**said, stack=shortened(user_stack(error), MAX_STACK))
+
+
+def _kinds(error: BaseException) -> tuple[str, ...]:
+    """Its class and those it derives from, down to what everything is."""
+    kinds = [kind for kind in type(error).__mro__ if issubclass(kind, Exception)]
+    return tuple(kind_name(kind) for kind in kinds[:MAX_KINDS])
 
 
 def text_of(error: BaseException) -> str:

@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tidegate.domain.executor import executor_of
 from tidegate.domain.plan import (
     Gathered,
     PlanInput,
@@ -25,11 +26,12 @@ from tidegate.domain.plan import (
 from tidegate.domain.run import canonical_tags
 from tidegate.domain.task import Invocation
 from tidegate.errors import InvocationError, UnknownPartitionError
+from tidegate.execution.attempts import run_attempts
 from tidegate.execution.io_filesystem import FilesystemIOManager
 from tidegate.execution.io_memory import InMemoryIOManager
 from tidegate.execution.resources import ResourceScope
 from tidegate.execution.result import ExecuteInProcessResult, StepResult, StepState
-from tidegate.execution.step import Surroundings, run_step, utc_now
+from tidegate.execution.step import Surroundings, utc_now
 from tidegate.execution.step_config import check_run_config
 from tidegate.sdk.io import DEFAULT_IO_MANAGER
 from tidegate.sdk.run_config import run_config_document
@@ -67,6 +69,7 @@ def execute_in_process(
     steps = job.step_definitions(assets)
     given = run_config_document(run_config, f"Job {job.name!r}")
     config = (job.run_config if given is None else given) or {}
+    executor = executor_of(job.executor, config)
     merged = {DEFAULT_IO_MANAGER: InMemoryIOManager(), **job.resources, **(resources or {})}
     check_run_config(config, [step.key for step in steps], merged)
     _check_partition(job, steps, partition_key, now())
@@ -86,7 +89,9 @@ def execute_in_process(
         around = Surroundings(
             steps={step.key: step for step in steps}, resources=merged, now=now, scope=scope
         )
-        results = _run_all(steps, base, around, raise_on_error)
+        results = _run_all(
+            steps, base, around, raise_on_error=raise_on_error, retries=executor.retries
+        )
     graph_outputs = _graph_outputs(job)
     return ExecuteInProcessResult(base, results, graph_outputs)
 
@@ -230,7 +235,12 @@ def plan_of(steps: Sequence[StepDefinition]) -> RunPlan:
 
 
 def _run_all(
-    steps: Sequence[StepDefinition], base: Invocation, around: Surroundings, raise_on_error: bool
+    steps: Sequence[StepDefinition],
+    base: Invocation,
+    around: Surroundings,
+    *,
+    raise_on_error: bool,
+    retries: bool,
 ) -> list[StepResult]:
     plan = plan_of(steps)
     results: list[StepResult] = []
@@ -244,9 +254,9 @@ def _run_all(
         invocation = replace(
             base, step=step.key, index=planned.index, missing=tuple(sorted(gathered.missing))
         )
-        outcome = run_step(step, invocation, around)
-        results.append(StepResult.of(step, outcome))
-        error = outcome.error
+        outcomes = run_attempts(step, invocation, around, retries=retries)
+        results.append(StepResult.of(step, outcomes))
+        error = outcomes[-1].error
         if error is not None and (raise_on_error or isinstance(error, KeyboardInterrupt)):
             raise error
     return results

@@ -40,11 +40,14 @@ class StepResult:
     report: Report | None = None
     values: Mapping[str, Any] = field(default_factory=dict)
     events: tuple[AssetEvent, ...] = ()
+    earlier: tuple[Report, ...] = ()
+    """Of attempts that failed and were followed by another."""
     because: tuple[str, ...] = ()
     """Steps for whose sake it was left out."""
 
     @classmethod
-    def of(cls, step: StepDefinition, outcome: Outcome) -> StepResult:
+    def of(cls, step: StepDefinition, attempts: Sequence[Outcome]) -> StepResult:
+        *earlier, outcome = attempts
         state = StepState.SUCCESS if outcome.report.failure is None else StepState.FAILURE
         return cls(
             step=step,
@@ -52,6 +55,7 @@ class StepResult:
             report=outcome.report,
             values=outcome.values,
             events=outcome.events,
+            earlier=tuple(one.report for one in earlier),
         )
 
     @classmethod
@@ -213,6 +217,10 @@ class ExecuteInProcessResult:
     def get_asset_observation_events(self) -> list[RunEvent]:
         return [one for one in self.all_events if isinstance(one.asset_event, AssetObservation)]
 
+    def retry_attempts_for_node(self, node: str) -> int:
+        """How often the step was tried again."""
+        return len(self._node(node).earlier)
+
     def asset_observations_for_node(self, node: str) -> list[AssetObservation]:
         events = self._node(node).events
         return [one for one in events if isinstance(one, AssetObservation)]
@@ -235,6 +243,11 @@ def _events(one: StepResult) -> Iterator[RunEvent]:
             yield RunEvent(event_type_value=EventKind.STEP_SKIPPED, step_key=key, message=because)
         return
     yield RunEvent(event_type_value=EventKind.STEP_START, step_key=key)
+    for report in one.earlier:
+        yield RunEvent(
+            event_type_value=EventKind.STEP_UP_FOR_RETRY, step_key=key, message=_said(report)
+        )
+        yield RunEvent(event_type_value=EventKind.STEP_RESTARTED, step_key=key)
     for name in one.produced:
         yield RunEvent(event_type_value=EventKind.STEP_OUTPUT, step_key=key, message=name)
     for event in one.events:
@@ -247,9 +260,11 @@ def _events(one: StepResult) -> Iterator[RunEvent]:
     if one.report.failure is None:
         yield RunEvent(event_type_value=EventKind.STEP_SUCCESS, step_key=key)
     else:
-        failure = one.report.failure
         yield RunEvent(
-            event_type_value=EventKind.STEP_FAILURE,
-            step_key=key,
-            message=f"{failure.error}: {failure.message}",
+            event_type_value=EventKind.STEP_FAILURE, step_key=key, message=_said(one.report)
         )
+
+
+def _said(report: Report) -> str:
+    failure = report.failure
+    return "" if failure is None else f"{failure.error}: {failure.message}"

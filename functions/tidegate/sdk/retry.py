@@ -33,14 +33,18 @@ class Jitter(StrEnum):
 class RetryPolicy:
     """Try a failed step again, ``max_retries`` times, ``delay`` seconds after the failure.
 
+    ``retry_on``, which Dagster does not have, names the exceptions that are tried again, with those derived from them;
+    None means all, and also code that died without raising one. A step on its way to the next attempt holds no slot.
+
     Raises:
-        DefinitionError: a negative number, or ``backoff`` or ``jitter`` without ``delay``.
+        DefinitionError: a negative number, ``backoff`` or ``jitter`` without ``delay``, or ``retry_on`` that is no exception.
     """
 
     max_retries: int = 1
     delay: float | None = None
     backoff: Backoff | None = None
     jitter: Jitter | None = None
+    retry_on: tuple[type[Exception], ...] | None = None
 
     def __post_init__(self) -> None:
         if type(self.max_retries) is not int or self.max_retries < 0:
@@ -57,6 +61,14 @@ class RetryPolicy:
             self._refuse("jitter", "Use Jitter.FULL or Jitter.PLUS_MINUS.")
         if self.delay is None and (self.backoff or self.jitter):
             self._refuse("delay", "Backoff and jitter change a delay: give `delay=` seconds.")
+        if self.retry_on is not None:
+            self._check_kinds()
+
+    def _check_kinds(self) -> None:
+        kinds = self.retry_on if isinstance(self.retry_on, (tuple, list)) else (self.retry_on,)
+        if not kinds or not all(isinstance(k, type) and issubclass(k, Exception) for k in kinds):
+            self._refuse("retry_on", "Give exception classes, as in retry_on=(TimeoutError,).")
+        object.__setattr__(self, "retry_on", tuple(kinds))
 
     def _refuse(self, argument: str, mend: str) -> None:
         raise DefinitionError(
@@ -70,4 +82,10 @@ class RetryPolicy:
             "delay": self.delay,
             "backoff": self.backoff.value if self.backoff else None,
             "jitter": self.jitter.value if self.jitter else None,
+            "retry_on": None if self.retry_on is None else [kind_name(k) for k in self.retry_on],
         }
+
+
+def kind_name(kind: type[BaseException]) -> str:
+    """How a report and a policy name a class of exceptions."""
+    return f"{kind.__module__}.{kind.__qualname__}"

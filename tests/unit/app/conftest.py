@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -117,6 +118,9 @@ class World:
         self.alarms = MemoryAlarms()
         self.bus = MemoryBus()
         self.failing: set[str] = set()
+        self.failures: Counter[str] = Counter()
+        """How often more the attempts of a step fail, for each run."""
+        self._failed: Counter[tuple[str, str]] = Counter()
         self.ran: list[str] = []
         self._completed: set[str] = set()
         shaky_store = _ShakyStore(self.store, self.trouble)
@@ -188,7 +192,7 @@ class World:
         step = state["invocation"]["step"]
         self.ran.append(step)
         self.clock.advance(timedelta(seconds=1))
-        failed = step in self.failing
+        failed = step in self.failing or self._fails_once_more(state["run_id"], step)
         report = Report(
             run_id=state["run_id"],
             index=state["index"],
@@ -199,6 +203,10 @@ class World:
             failure=StepFailure(error="ValueError", message="no") if failed else None,
         )
         return {**state, "result": {"report": json.loads(json.dumps(report.to_json()))}}
+
+    def _fails_once_more(self, run_id: str, step: str) -> bool:
+        self._failed[run_id, step] += 1
+        return self._failed[run_id, step] <= self.failures[step]
 
     def statuses(self, run_id: str) -> dict[str, str]:
         run = self.store.runs.get(run_id)

@@ -143,7 +143,7 @@ def test_a_step_is_written_with_all_that_is_said_of_it() -> None:
         "tags": {"tidegate/priority": "4"},
         "compute": {"kind": "lambda"},
         "timeout_seconds": 60,
-        "retry": {"max_retries": 2, "delay": 3, "backoff": None, "jitter": None},
+        "retry": {"max_retries": 2, "delay": 3, "backoff": None, "jitter": None, "retry_on": None},
         "resources": ["db", "lake"],
         "can_subset": False,
     }
@@ -178,7 +178,13 @@ def test_jobs_are_written_with_their_assets_and_what_runs_get() -> None:
         },
         "partitions": DAYS.to_json(),
         "max_concurrent": 5,
-        "retry": {"max_retries": 9, "delay": None, "backoff": None, "jitter": None},
+        "retry": {
+            "max_retries": 9,
+            "delay": None,
+            "backoff": None,
+            "jitter": None,
+            "retry_on": None,
+        },
     }
     assert manifest.job("__ASSET_JOB")["assets"] == ["raw/daily", "report"]
 

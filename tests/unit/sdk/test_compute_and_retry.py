@@ -60,8 +60,18 @@ def test_a_retry_policy_is_written_as_plain_values() -> None:
         "delay": 1.5,
         "backoff": "EXPONENTIAL",
         "jitter": "FULL",
+        "retry_on": None,
     }
     assert RetryPolicy() == RetryPolicy(1, None, None, None)
+
+
+def test_the_exceptions_to_retry_are_named_by_module_and_class() -> None:
+    policy = RetryPolicy(retry_on=(TimeoutError, DefinitionError))
+
+    assert policy.to_json()["retry_on"] == [
+        "builtins.TimeoutError",
+        "tidegate.errors.DefinitionError",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -76,6 +86,9 @@ def test_a_retry_policy_is_written_as_plain_values() -> None:
         ({"delay": 1, "jitter": 1}, "jitter=1"),
         ({"backoff": Backoff.LINEAR}, "give `delay=` seconds"),
         ({"jitter": Jitter.FULL}, "give `delay=` seconds"),
+        ({"retry_on": ()}, "retry_on=()"),
+        ({"retry_on": (3,)}, "retry_on=(3,)"),
+        ({"retry_on": KeyboardInterrupt}, "Give exception classes"),
         ({"retries": 1}, "Did you mean 'max_retries'?"),
     ],
 )

@@ -131,6 +131,7 @@ class StepStateRow(RunsTable):
     waiting_at = UTCDateTimeAttribute(null=True)
     started_at = UTCDateTimeAttribute(null=True)
     finished_at = UTCDateTimeAttribute(null=True)
+    retry_at = UTCDateTimeAttribute(null=True)
 
 
 class NodeRow(RunsTable):

@@ -109,6 +109,7 @@ def step_of(row: StepStateRow) -> StepRow:
         waiting_at=row.waiting_at,
         started_at=row.started_at,
         finished_at=row.finished_at,
+        retry_at=row.retry_at,
     )
 
 

@@ -39,6 +39,16 @@ def status_in(kind: type[RunRow | StepStateRow], statuses: frozenset[Any]) -> Co
     return condition
 
 
+def may_begin(leaves: frozenset[StepStatus | None], attempt: int) -> Condition:
+    """As ``may_leave``; and an attempt that failed is followed by the next, never by itself."""
+    condition = may_leave(leaves - {StepStatus.UP_FOR_RETRY}, attempt)
+    if StepStatus.UP_FOR_RETRY not in leaves:
+        return condition
+    failed = status_in(StepStateRow, frozenset({StepStatus.UP_FOR_RETRY}))
+    either: Condition = condition | (failed & (StepStateRow.attempt < attempt))
+    return either
+
+
 def may_leave(leaves: frozenset[StepStatus | None], attempt: int) -> Condition:
     """The step is in one of the states (None: it has no row), at this attempt or an earlier one."""
     stored = frozenset(one for one in leaves if one is not None and one is not StepStatus.PENDING)
@@ -58,6 +68,7 @@ def _or_remove(attribute: Any, value: Any) -> Action:
 
 _FRESH_ATTEMPT: tuple[Action, ...] = (
     StepStateRow.finished_at.remove(),
+    StepStateRow.retry_at.remove(),
     StepStateRow.reason.remove(),
     StepStateRow.failed.remove(),
     StepStateRow.produced.remove(),
@@ -172,7 +183,7 @@ class DynamoRunStore:
             return [step_of(row) for row in rows]
 
     def wait_step(self, run_id: str, index: int, *, attempt: int, at: datetime) -> bool:
-        """Key: pk run id, sk ``step#<number>``. Condition: no row, or UP_FOR_RETRY at no later attempt. 1 write unit.
+        """Key: pk run id, sk ``step#<number>``. Condition: no row, or UP_FOR_RETRY at an earlier attempt. 1 write unit.
 
         Repeated while the step still waits at this attempt, it changes nothing and answers True again.
         """
@@ -186,8 +197,8 @@ class DynamoRunStore:
         )
 
     def start_step(self, run_id: str, index: int, *, attempt: int, at: datetime) -> bool:
-        """Key: pk run id, sk ``step#<number>``. Condition: no row, or WAITING or UP_FOR_RETRY at no later attempt.
-        1 write unit.
+        """Key: pk run id, sk ``step#<number>``. Condition: no row, WAITING at no later attempt, or UP_FOR_RETRY
+        at an earlier one. 1 write unit.
 
         Repeated while the step is STARTED at this attempt, it changes nothing and answers True again, so that a caller
         that died before it started the execution can come back.
@@ -242,7 +253,7 @@ class DynamoRunStore:
                 *actions,
                 *_FRESH_ATTEMPT,
             ],
-            may_leave(leaves, attempt),
+            may_begin(leaves, attempt),
         )
         return written or (row is not None and row.status == to and row.attempt == attempt)
 
@@ -265,6 +276,7 @@ def _resolution(row: StepRow) -> list[Action]:
         _or_remove(StepStateRow.failed, row.failed or None),
         _or_remove(StepStateRow.fingerprint, row.fingerprint),
         _or_remove(StepStateRow.finished_at, row.finished_at),
+        _or_remove(StepStateRow.retry_at, row.retry_at),
     ]
     if row.waiting_at is not None:
         actions.append(StepStateRow.waiting_at.set(row.waiting_at))

@@ -147,7 +147,7 @@ class MemoryRunStore:
     def _begin(self, row: StepRow, *, leaves: frozenset[StepStatus | None]) -> bool:
         with self._lock:
             stored = self.step(row.run_id, row.index)
-            if not _may_leave(stored, leaves, row.attempt):
+            if not _may_begin(stored, leaves, row.attempt):
                 return (
                     stored is not None
                     and stored.status is row.status
@@ -165,6 +165,12 @@ class MemoryRunStore:
 
 def _order(run: Run) -> str:
     return f"{stamp(run.created_at)}#{run.run_id}"
+
+
+def _may_begin(stored: StepRow | None, leaves: frozenset[StepStatus | None], attempt: int) -> bool:
+    if stored is not None and stored.status is StepStatus.UP_FOR_RETRY:
+        return StepStatus.UP_FOR_RETRY in leaves and stored.attempt < attempt
+    return _may_leave(stored, leaves, attempt)
 
 
 def _may_leave(stored: StepRow | None, leaves: frozenset[StepStatus | None], attempt: int) -> bool:

@@ -1,0 +1,58 @@
+"""Retry: the next attempt of a failed step begins when its time has come. Until then it is a row, and an alarm.
+
+The slots of the failed attempt were released with its end, so the next one asks for its own, and waits in line like any
+step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tidegate.app.launch import begin_step, gathered_for, launch
+from tidegate.app.services import Services
+from tidegate.domain.plan import RunPlan
+from tidegate.domain.retry import Retry, next_attempt
+from tidegate.domain.run import LIVE, Run, StepRow, execution_name
+from tidegate.domain.task import StepFailure
+
+
+def retry_of(
+    services: Services, run: Run, plan: RunPlan, index: int, attempt: int, failure: StepFailure
+) -> Retry | None:
+    """What follows the failure of an attempt; None: the step has failed, or its run is being ended."""
+    if run.status not in LIVE or not services.executor_of(run).retries:
+        return None
+    name = execution_name(run.run_id, index, attempt)
+    return next_attempt(plan.steps[index].retry, failure, attempt, name=name)
+
+
+def await_retry(services: Services, row: StepRow) -> None:
+    """See to it that the attempt after this row's begins at its time. Twice is once."""
+    attempt = row.attempt + 1
+    if row.retry_at is not None and row.retry_at > services.clock.now():
+        services.alarms.set(row.retry_at, _task(row, attempt))
+    else:
+        begin_retry(services, row, attempt)
+
+
+def begin_retry(services: Services, row: StepRow, attempt: int) -> None:
+    """Begin that attempt of the row's step now. Twice is once."""
+    retry_step(services, _task(row, attempt))
+
+
+def retry_step(services: Services, task: Mapping[str, Any]) -> None:
+    """Begin an attempt, unless its run or the step is over, or past it. A repeat goes on where the first call stopped."""
+    run_id, index, attempt = task["run_id"], task["index"], task["attempt"]
+    run, row = services.store.runs.get(run_id), services.store.runs.step(run_id, index)
+    if run is None or run.status not in LIVE:
+        return
+    if row is None or row.status.is_resolved or row.attempt not in (attempt - 1, attempt):
+        return
+    plan = services.manifests.get(run.manifest).plan(run.job, run.assets)
+    gathered = gathered_for(services, run, plan, index)
+    launch(services, begin_step(services, run, plan, index, gathered, attempt=attempt))
+
+
+def _task(row: StepRow, attempt: int) -> dict[str, Any]:
+    return {"kind": "retry_step", "run_id": row.run_id, "index": row.index, "attempt": attempt}
