@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
 
 from tidegate.domain.claim import NOTHING, Claim, Limit, Line, Queue, Refusal, Spend, Standing
+from tidegate.domain.fairness import Pace, Turn
 from tidegate.domain.plan import Arrival, Gathered
 from tidegate.domain.rate import Rate
 from tidegate.domain.run import Run, RunStatus, StepRow, StepStatus
@@ -126,8 +127,20 @@ class AdmissionStore(Protocol):
         ``spend`` that starts from where it is.
         """
 
-    def park(self, claim: Claim) -> bool:
-        """Write a new claim as WAITING, in its queue. False: the claim exists."""
+    def park(self, claim: Claim, *, turn: Turn | None = None) -> bool:
+        """Write a new claim as WAITING, in its queue. False: the claim exists.
+
+        With a ``turn`` its value's turns are used up further, by the same write; False also if they are not as it was.
+        """
+
+    def pace(self, claim: Claim) -> Pace:
+        """What is remembered of the fairness that governs the claim: of the line, and of its value."""
+
+    def reached(self, claim: Claim, place: int) -> None:
+        """Remember how far the line of the claim's fairness has come; nothing changes if it was further."""
+
+    def entries(self, key: str, start: str, count: int) -> list[Claim | Standing]:
+        """The first ``count`` entries, from an order key on, of a limit's line or of a queue."""
 
     def refuse(self, claim: Claim, *, expires_at: datetime) -> bool:
         """Write a new claim as DONE: it would not wait. False: the claim exists."""
@@ -162,7 +175,7 @@ class AdmissionStore(Protocol):
         """
 
     def withdraw(self, claim: Claim, *, expires_at: datetime) -> bool:
-        """WAITING -> DONE, out of its queue. False: it does not wait."""
+        """WAITING -> DONE, out of its queue, and its turn is its value's again. False: it does not wait."""
 
     def launched(self, claim_id: str) -> None:
         """Record that the claim has been launched."""

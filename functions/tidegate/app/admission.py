@@ -25,6 +25,7 @@ from tidegate.app import waiting
 from tidegate.app.line import LineChanged, LineMoved, Lines
 from tidegate.app.patience import Patience
 from tidegate.app.pump import Pump, held_at
+from tidegate.app.turns import turn_for
 from tidegate.domain.admission import spend_of, verdict
 from tidegate.domain.claim import (
     UNLIMITED,
@@ -207,10 +208,21 @@ class Admission:
         raise AssertionError  # rounds() has raised
 
     def _park(self, claim: Claim, on: str) -> Grant | None:
-        now = self._clock.now()
-        parked = replace(claim, state=ClaimState.WAITING, waiting_on=on, waiting_since=now)
-        is_new = self._patience.write(self._store.park, parked)
-        return self._known(parked) if is_new else None
+        for _ in self._patience.rounds(f"The turns before {claim.claim_id}"):
+            now = self._clock.now()
+            turn = turn_for(self._store, self._patience, claim, now)
+            parked = replace(
+                claim,
+                state=ClaimState.WAITING,
+                waiting_on=on,
+                waiting_since=now,
+                place=None if turn is None else turn.place,
+            )
+            if self._patience.write(self._store.park, parked, turn=turn):
+                return self._known(parked)
+            if turn is None or self._patience.read(self._store.claim, claim.claim_id) is not None:
+                return None
+        raise AssertionError  # rounds() has raised
 
     def _refuse(self, claim: Claim, on: str) -> Grant | None:
         holders = self._patience.read(self._store.holders, on, MOST_NAMED)

@@ -17,6 +17,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
+from tidegate.domain.fairness import Share, nanos
 from tidegate.domain.rate import Rate
 from tidegate.errors import InvocationError
 
@@ -48,13 +49,18 @@ class Want:
 class Claim:
     """A run or a step that wants slots.
 
-    The order of waiting is ``order_key``: higher priority first, then first come; see ``order_key_of``.
+    The order of waiting is ``order_key``: higher priority first, then first come (or, by fairness, its place); see
+    ``order_key_of``.
     """
 
     claim_id: str
     wants: tuple[Want, ...]
     priority: int = 0
     enqueued_at: datetime
+    fair: Share | None = None
+    """What it takes of the limit that governs its place in line by fairness, if one does."""
+    place: int | None = None
+    """Its place in line by fairness, in nanoseconds; it is given one when it has to wait."""
     launch: dict[str, Any] = field(default_factory=dict)
     """What to launch when it is granted: {"kind": "run", "run_id": ...} or {"kind": "step", "run_id", "index", "attempt"}."""
     state: ClaimState = ClaimState.WAITING
@@ -71,7 +77,23 @@ class Claim:
 
     @property
     def order_key(self) -> str:
+        if self.place is not None:
+            return f"{priority_text(self.priority)}#{self.place // 1000:017d}#{self.claim_id}"
+        if self.fair is not None:
+            # Its place is not known before it waits: until then it comes after all who do.
+            return f"{priority_text(self.priority)}#{_NO_PLACE}#{self.claim_id}"
         return order_key_of(self.priority, self.enqueued_at, self.claim_id)
+
+    @property
+    def moment(self) -> int:
+        """When it stands in line, in nanoseconds: its place, else when it came."""
+        return nanos(self.enqueued_at) if self.place is None else self.place
+
+    @property
+    def fair_class(self) -> str:
+        """Names those with whom it shares by fairness: of the same priority, and giving a lead or not, as it does."""
+        lead = "+" if self.fair is not None and self.fair.lead else ""
+        return f"{priority_text(self.priority)}{lead}"
 
     @property
     def queue(self) -> str:
@@ -203,6 +225,7 @@ class Explanation:
 
 
 MAX_PRIORITY = 2**31 - 1
+_NO_PLACE = "9" * 17
 
 
 @lru_cache(maxsize=4096)
@@ -230,9 +253,13 @@ def rank_of(entry: Claim | Standing) -> str:
 @lru_cache(maxsize=4096)
 def order_key_of(priority: int, enqueued_at: datetime, claim_id: str) -> str:
     """Sorts as text: higher priority first, then first come, then by id. The priority is inverted and zero-padded."""
-    bounded = max(-MAX_PRIORITY, min(MAX_PRIORITY, priority))
     micros = int(enqueued_at.timestamp() * 1_000_000)
-    return f"{MAX_PRIORITY - bounded:010d}#{micros:017d}#{claim_id}"
+    return f"{priority_text(priority)}#{micros:017d}#{claim_id}"
+
+
+def priority_text(priority: int) -> str:
+    """What an order key begins with."""
+    return f"{MAX_PRIORITY - max(-MAX_PRIORITY, min(MAX_PRIORITY, priority)):010d}"
 
 
 def admissible(claim: Claim) -> Claim:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from tidegate.adapters.dynamodb import write
 from tidegate.adapters.dynamodb.admission_rows import (
@@ -23,9 +23,13 @@ from tidegate.adapters.dynamodb.admission_rows import (
     entry_of,
     gate_action,
     hold_row,
+    is_turn,
     kind_of_limit,
     limit_of,
     limit_pk,
+    line_place,
+    pace_of,
+    place_pk,
     queue_pk,
     rate_actions,
     refuses,
@@ -33,6 +37,7 @@ from tidegate.adapters.dynamodb.admission_rows import (
     standing_of,
     standing_row,
     stands_as,
+    value_place,
     wait_place,
     wait_row,
     waiting_of,
@@ -61,7 +66,11 @@ from tidegate.domain.claim import (
     Standing,
     room_of,
 )
+from tidegate.domain.fairness import Pace, Turn, at_nanos
 from tidegate.domain.rate import Rate
+
+REMEMBERED = timedelta(days=90)
+"""How long after its last place a row of fairness is kept. A value whose row is gone begins where the line is."""
 
 
 class DynamoAdmissionStore:
@@ -101,12 +110,46 @@ class DynamoAdmissionStore:
             take(transaction, want, claim, spend.get(want.limit))
         return refusal_of(transaction)
 
-    def park(self, claim: Claim) -> bool:
-        """A transaction, since a claim waits exactly while it is in its queue: 4 write units."""
+    def park(self, claim: Claim, *, turn: Turn | None = None) -> bool:
+        """A transaction, since a claim waits exactly while it is in its queue: 4 write units, and 2 with a turn."""
         transaction = Transaction("park")
         transaction.put(claim_row(claim), name="claim", condition=ABSENT)
         transaction.put(wait_row(claim))
+        if turn is not None:
+            transaction.update(
+                AdmissionTable(*value_place(claim)),
+                [
+                    AdmissionTable.fair_until.set(turn.now),
+                    AdmissionTable.expires_at.set(at_nanos(turn.now) + REMEMBERED),
+                ],
+                name="turn",
+                condition=is_turn(turn),
+            )
         return not transaction.commit()
+
+    def pace(self, claim: Claim) -> Pace:
+        """2 read units."""
+        with translated("pace"):
+            keys = [line_place(claim), value_place(claim)]
+            return pace_of(claim, AdmissionTable.batch_get(keys, consistent_read=True))
+
+    def reached(self, claim: Claim, place: int) -> None:
+        """1 write unit."""
+        write.update(
+            "reached",
+            AdmissionTable,
+            *line_place(claim),
+            [
+                AdmissionTable.fair_until.set(place),
+                AdmissionTable.expires_at.set(at_nanos(place) + REMEMBERED),
+            ],
+            ABSENT | (AdmissionTable.fair_until < place),
+        )
+
+    def entries(self, key: str, start: str, count: int) -> list[Claim | Standing]:
+        """1 read unit for each 4 KB."""
+        rows = self._from("entries", place_pk(key), f"{WAIT}{start}", count)
+        return [entry_of(row) for row in rows]
 
     def refuse(self, claim: Claim, *, expires_at: datetime) -> bool:
         """1 write unit."""
@@ -168,9 +211,19 @@ class DynamoAdmissionStore:
         return refusal_of(transaction)
 
     def withdraw(self, claim: Claim, *, expires_at: datetime) -> bool:
-        """4 write units."""
+        """4 write units, and 2 if it had a place by fairness."""
         transaction = Transaction("withdraw")
         transaction.delete(AdmissionTable(*wait_place(claim)))
+        if claim.place is not None and claim.fair is not None:
+            transaction.update(
+                AdmissionTable(*value_place(claim)),
+                [
+                    AdmissionTable.fair_until.add(-claim.fair.cost),
+                    AdmissionTable.expires_at.set(
+                        AdmissionTable.expires_at | (at_nanos(claim.place) + REMEMBERED)
+                    ),
+                ],
+            )
         transaction.update(
             AdmissionTable(claim_pk(claim.claim_id), CLAIM),
             done_actions(expires_at),
@@ -312,9 +365,8 @@ class DynamoAdmissionStore:
     def ahead(self, key: str, order_key: str, at_most: int) -> int:
         """1 read unit for each 4 KB of rows counted."""
         with translated("ahead"):
-            pk = queue_pk(key) if key.startswith("several/") else limit_pk(key)
             return AdmissionTable.count(
-                pk,
+                place_pk(key),
                 AdmissionTable.sk.between(WAIT, before(f"{WAIT}{order_key}")),
                 consistent_read=True,
                 limit=at_most,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -21,9 +22,11 @@ from tidegate.domain.claim import (
     new_limit,
     room_of,
 )
+from tidegate.domain.fairness import Pace, Share, Turn
 from tidegate.domain.rate import Rate
 
 LIMIT = "limit"
+FAIR = "fair#"
 HOLD = "hold#"
 WAIT = "wait#"
 STANDING = "standing"
@@ -41,6 +44,11 @@ def limit_pk(key: str) -> str:
 
 def queue_pk(queue: str) -> str:
     return f"queue#{queue}"
+
+
+def place_pk(key: str) -> str:
+    """Partition of a limit's line, or of a queue of several slots."""
+    return queue_pk(key) if key.startswith("several/") else limit_pk(key)
 
 
 def claim_pk(claim_id: str) -> str:
@@ -136,17 +144,20 @@ def can_take(
 
 
 def asked_of(claim: Claim) -> bytes:
-    return pack(
-        {
-            "wants": [
-                [want.limit, want.units, want.capacity, want.rate and rate_text(want.rate)]
-                for want in claim.wants
-            ],
-            "priority": claim.priority,
-            "enqueued_at": claim.enqueued_at.isoformat(),
-            "launch": claim.launch,
-        }
-    )
+    asked: dict[str, Any] = {
+        "wants": [
+            [want.limit, want.units, want.capacity, want.rate and rate_text(want.rate)]
+            for want in claim.wants
+        ],
+        "priority": claim.priority,
+        "enqueued_at": claim.enqueued_at.isoformat(),
+        "launch": claim.launch,
+    }
+    if claim.fair is not None:
+        fair = claim.fair
+        lead = fair.lead // timedelta(microseconds=1)
+        asked["fair"] = [fair.limit, fair.value, fair.weight, lead, claim.place]
+    return pack(asked)
 
 
 def claim_row(claim: Claim) -> AdmissionTable:
@@ -235,6 +246,8 @@ def _claim(row: AdmissionTable, claim_id: str, state: ClaimState) -> Claim:
         ),
         priority=asked["priority"],
         enqueued_at=datetime.fromisoformat(asked["enqueued_at"]),
+        fair=_share_of(asked),
+        place=asked["fair"][4] if "fair" in asked else None,
         launch=asked["launch"],
         state=state,
         waiting_on=row.waiting_on,
@@ -244,6 +257,43 @@ def _claim(row: AdmissionTable, claim_id: str, state: ClaimState) -> Claim:
         handed_to=tuple(sorted(row.handed_to or ())),
         lost_to=tuple(sorted(row.lost_to or ())),
     )
+
+
+def _share_of(asked: dict[str, Any]) -> Share | None:
+    if "fair" not in asked:
+        return None
+    limit, value, weight, lead, _ = asked["fair"]
+    lead = timedelta(microseconds=lead)
+    return Share(limit=limit, value=value, weight=weight, lead=lead)
+
+
+def line_place(claim: Claim) -> tuple[str, str]:
+    """Where it is kept how far the line of the claim's fairness has come."""
+    assert claim.fair is not None
+    return limit_pk(claim.fair.limit), f"{FAIR}{claim.fair_class}"
+
+
+def value_place(claim: Claim) -> tuple[str, str]:
+    """Where it is kept until when the turns of its value are used up."""
+    assert claim.fair is not None
+    pk, sk = line_place(claim)
+    return pk, f"{sk}#{claim.fair.name}"
+
+
+def pace_of(claim: Claim, rows: Iterable[AdmissionTable]) -> Pace:
+    found = {(row.pk, row.sk): int(row.fair_until) for row in rows}
+    return Pace(
+        reached=found.get(line_place(claim)),
+        used_until=found.get(value_place(claim)),
+    )
+
+
+def is_turn(turn: Turn) -> Condition:
+    """The turns of the value are used up to where they were seen to be."""
+    if turn.was is None:
+        return ABSENT
+    condition: Condition = AdmissionTable.fair_until == turn.was
+    return condition
 
 
 def limit_of(row: AdmissionTable) -> Limit:

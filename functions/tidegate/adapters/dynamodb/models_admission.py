@@ -1,6 +1,8 @@
 """Table ``admission``: limits, holds, waits and claims.
 
     pk                 sk                              row
+    limit#<key>        fair#<class>                    how far the line has come, by fairness
+    limit#<key>        fair#<class>#<value>            until when the turns of a value are used up
     limit#<key>        hold#<claim>                    units of the limit that a claim holds
     limit#<key>        limit                           capacity, what is in use, room, gate
     limit#<key>        wait#<order key>                a claim that wants this limit only, and waits for it
@@ -84,6 +86,10 @@ class AdmissionTable(ControlTable):
     """Starts, microseconds, burst."""
     used_until = NumberAttribute(null=True)
     """There exactly while there is a rate."""
+
+    # Fairness.
+    fair_until = NumberAttribute(null=True)
+    """Nanoseconds since 1970."""
 
     # A hold.
     units = NumberAttribute(null=True)

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
 
-from tidegate.adapters.memory.limit_rows import LimitRows, is_refused, refuses
+from tidegate.adapters.memory.fair_rows import FairRows
+from tidegate.adapters.memory.limit_rows import (
+    LimitRows,
+    QueueRows,
+    entry_key,
+    refusal_of,
+    refusal_of_change,
+    refuses,
+)
 from tidegate.adapters.memory.sorted_rows import SortedRows
 from tidegate.domain.claim import (
     CLOSED,
@@ -23,17 +31,9 @@ from tidegate.domain.claim import (
     Standing,
     Want,
     new_limit,
-    room_of,
 )
+from tidegate.domain.fairness import Pace, Turn
 from tidegate.domain.rate import Rate
-
-
-@dataclass(slots=True)
-class QueueRows:
-    """Everything under the name of one queue of several limits."""
-
-    standing: Standing | None = None
-    claims: SortedRows[Claim] = field(default_factory=SortedRows)
 
 
 class MemoryAdmissionStore:
@@ -43,6 +43,7 @@ class MemoryAdmissionStore:
         self._queues: dict[str, QueueRows] = {}
         self._claims: dict[str, Claim] = {}
         self._unlaunched: dict[str, datetime] = {}
+        self._fair = FairRows()
 
     def claim(self, claim_id: str) -> Claim | None:
         with self._lock:
@@ -75,7 +76,7 @@ class MemoryAdmissionStore:
             if claim.claim_id in self._claims:
                 return Refusal(claims=(claim.claim_id,))
             takes = {want: want.units for want in claim.wants}
-            refusal = self._refusal(takes, claim, spend)
+            refusal = refusal_of(self._limits, takes, claim, spend)
             if refusal is None:
                 self._hold(claim)
                 for want in claim.wants:
@@ -83,13 +84,30 @@ class MemoryAdmissionStore:
                 self._spend(spend)
             return refusal
 
-    def park(self, claim: Claim) -> bool:
+    def park(self, claim: Claim, *, turn: Turn | None = None) -> bool:
         with self._lock:
             if claim.claim_id in self._claims:
+                return False
+            if turn is not None and not self._fair.take(claim, turn):
                 return False
             self._claims[claim.claim_id] = claim
             self._places(claim).put(claim.order_key, claim)
             return True
+
+    def pace(self, claim: Claim) -> Pace:
+        with self._lock:
+            return self._fair.pace(claim)
+
+    def reached(self, claim: Claim, place: int) -> None:
+        with self._lock:
+            self._fair.reach(claim, place)
+
+    def entries(self, key: str, start: str, count: int) -> list[Claim | Standing]:
+        with self._lock:
+            queue, limit = self._queues.get(key), self._limits.get(key)
+            if queue is not None:
+                return list(queue.claims.first_from(start, count))
+            return [] if limit is None else limit.line.first_from(start, count)
 
     def refuse(self, claim: Claim, *, expires_at: datetime) -> bool:
         with self._lock:
@@ -110,7 +128,7 @@ class MemoryAdmissionStore:
             if gone:
                 return Refusal(claims=gone)
             takes = {want: want.units for want in claim.wants}
-            refusal = self._refusal(takes, claim, spend, ungated=frozenset({served}))
+            refusal = refusal_of(self._limits, takes, claim, spend, ungated=frozenset({served}))
             if refusal is None:
                 self._leave_queue(claim)
                 self._hold(claim)
@@ -138,7 +156,7 @@ class MemoryAdmissionStore:
             changes = {want.limit: -want.units for want in claim.wants}
             for want in () if to is None else to.wants:
                 changes[want.limit] = changes.get(want.limit, 0) + want.units
-            refusal = self._refuses_change(claim, to, changes, spend, closing)
+            refusal = refusal_of_change(self._limits, claim, to, changes, spend, closing)
             if refusal is not None:
                 return refusal
             self._let_go(claim)
@@ -159,6 +177,7 @@ class MemoryAdmissionStore:
             if self._not_waiting(claim):
                 return False
             self._leave_queue(claim)
+            self._fair.give_back(claim)
             self._claims[claim.claim_id] = replace(
                 self._claims[claim.claim_id], state=ClaimState.DONE
             )
@@ -190,9 +209,9 @@ class MemoryAdmissionStore:
                 if limit is None or not refuses(limit, refused, used_until):
                     return False
             if was is not None:
-                self._rows(was.limit).line.discard(_key_of(was))
+                self._rows(was.limit).line.discard(entry_key(was))
             if now is not None:
-                self._rows(now.limit).line.put(_key_of(now), now)
+                self._rows(now.limit).line.put(entry_key(now), now)
             rows.standing = now
             self._forget_empty(one.queue)
             return True
@@ -289,62 +308,9 @@ class MemoryAdmissionStore:
         holds = stored is not None and stored.state is ClaimState.HELD
         return () if holds else (claim.claim_id,)
 
-    def _refusal(
-        self,
-        takes: Mapping[Want, int],
-        claim: Claim,
-        spend: Mapping[str, Spend],
-        ungated: frozenset[str] = frozenset(),
-    ) -> Refusal | None:
-        seen: list[Limit] = []
-        absent: list[str] = []
-        for want, units in takes.items():
-            rows = self._limits.get(want.limit)
-            limit = None if rows is None else rows.limit
-            if limit is None:
-                if want.rate is not None or room_of(new_limit(want).capacity) < units:
-                    absent.append(want.limit)
-            elif is_refused(limit, claim, units, spend, ungated):
-                seen.append(limit)
-        if not (seen or absent):
-            return None
-        limits = (*absent, *(limit.key for limit in seen))
-        return Refusal(limits=limits, absent=tuple(absent), seen=tuple(seen))
-
-    def _refuses_change(
-        self,
-        claim: Claim,
-        to: Claim | None,
-        changes: Mapping[str, int],
-        spend: Mapping[str, Spend],
-        closing: Collection[str],
-    ) -> Refusal | None:
-        """What stands in the way of a release: ``changes`` is by how many units the counts change."""
-        given = frozenset(want.limit for want in claim.wants)
-        refusal = None
-        if to is not None:
-            takes = {
-                want: max(changes[want.limit], 0)
-                for want in to.wants
-                if changes[want.limit] > 0 or want.limit in spend
-            }
-            refusal = self._refusal(takes, to, spend, ungated=given)
-        filled = tuple(
-            key
-            for key in given
-            if changes[key] < 0 and key not in closing and self._room_of(key) < 1
-        )
-        if filled:
-            return Refusal(limits=filled)
-        return refusal
-
     def _spend(self, spend: Mapping[str, Spend]) -> None:
         for key, one in spend.items():
             self._limits[key].spend(one)
-
-    def _room_of(self, key: str) -> int:
-        limit = self._limits[key].limit
-        return 0 if limit is None else limit.room
 
     def _create(self, want: Want) -> None:
         rows = self._rows(want.limit)
@@ -383,7 +349,3 @@ class MemoryAdmissionStore:
         rows = self._queues.get(queue)
         if rows is not None and rows.standing is None and not rows.claims:
             del self._queues[queue]
-
-
-def _key_of(standing: Standing) -> str:
-    return f"{standing.rank}#{standing.queue}"

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from tidegate.adapters.memory.sorted_rows import SortedRows
-from tidegate.domain.claim import CLOSED, Claim, Limit, Spend, Standing
+from tidegate.domain.claim import (
+    CLOSED,
+    Claim,
+    Limit,
+    Refusal,
+    Spend,
+    Standing,
+    Want,
+    new_limit,
+    room_of,
+)
 
 
 @dataclass(slots=True)
@@ -34,6 +44,74 @@ class LimitRows:
     def spend(self, one: Spend) -> None:
         assert self.limit is not None
         self.limit = replace(self.limit, used_until=one.now)
+
+
+@dataclass(slots=True)
+class QueueRows:
+    """Everything under the name of one queue of several limits."""
+
+    standing: Standing | None = None
+    claims: SortedRows[Claim] = field(default_factory=SortedRows)
+
+
+def entry_key(standing: Standing) -> str:
+    return f"{standing.rank}#{standing.queue}"
+
+
+def refusal_of(
+    limits: Mapping[str, LimitRows],
+    takes: Mapping[Want, int],
+    claim: Claim,
+    spend: Mapping[str, Spend],
+    ungated: frozenset[str] = frozenset(),
+) -> Refusal | None:
+    """Why so many units more cannot be taken of limits for the claim; None: they can."""
+    seen: list[Limit] = []
+    absent: list[str] = []
+    for want, units in takes.items():
+        rows = limits.get(want.limit)
+        limit = None if rows is None else rows.limit
+        if limit is None:
+            if want.rate is not None or room_of(new_limit(want).capacity) < units:
+                absent.append(want.limit)
+        elif is_refused(limit, claim, units, spend, ungated):
+            seen.append(limit)
+    if not (seen or absent):
+        return None
+    refused = (*absent, *(limit.key for limit in seen))
+    return Refusal(limits=refused, absent=tuple(absent), seen=tuple(seen))
+
+
+def refusal_of_change(
+    limits: Mapping[str, LimitRows],
+    claim: Claim,
+    to: Claim | None,
+    changes: Mapping[str, int],
+    spend: Mapping[str, Spend],
+    closing: Collection[str],
+) -> Refusal | None:
+    """What stands in the way of a release: ``changes`` is by how many units the counts change."""
+    given = frozenset(want.limit for want in claim.wants)
+    refusal = None
+    if to is not None:
+        takes = {
+            want: max(changes[want.limit], 0)
+            for want in to.wants
+            if changes[want.limit] > 0 or want.limit in spend
+        }
+        refusal = refusal_of(limits, takes, to, spend, ungated=given)
+    filled = tuple(
+        key
+        for key in given
+        if changes[key] < 0 and key not in closing and not _has_room(limits[key])
+    )
+    if filled:
+        return Refusal(limits=filled)
+    return refusal
+
+
+def _has_room(rows: LimitRows) -> bool:
+    return rows.limit is not None and rows.limit.room > 0
 
 
 def is_refused(

@@ -48,6 +48,16 @@ class SortedRows(Generic[Row]):
     def first(self, count: int) -> list[Row]:
         return [self._rows[key] for key in islice(self._keys(), count)]
 
+    def first_from(self, key: str, count: int) -> list[Row]:
+        place = bisect_left(self._lasts, key)
+        found: list[Row] = []
+        for chunk in islice(self._chunks, place, None):
+            begin = bisect_left(chunk, key) if not found else 0
+            found += [self._rows[one] for one in chunk[begin : begin + count - len(found)]]
+            if len(found) >= count:
+                break
+        return found
+
     def count_before(self, key: str, at_most: int) -> int:
         found = 0
         for chunk in self._chunks:
