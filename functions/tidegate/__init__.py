@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         AssetMaterialization,
         AssetObservation,
         DataVersion,
+        DynamicOutput,
         Failure,
         MaterializeResult,
         Output,
@@ -69,7 +70,7 @@ if TYPE_CHECKING:
     )
     from tidegate.sdk.metadata import MetadataValue
     from tidegate.sdk.multi_asset import multi_asset
-    from tidegate.sdk.op import In, Nothing, OpDefinition, Out, op
+    from tidegate.sdk.op import DynamicOut, In, Nothing, OpDefinition, Out, op
     from tidegate.sdk.partitions import (
         DailyPartitionsDefinition,
         HourlyPartitionsDefinition,
@@ -125,6 +126,8 @@ __all__ = [
     "DataVersion",
     "DefinitionError",
     "Definitions",
+    "DynamicOut",
+    "DynamicOutput",
     "Ecs",
     "EnvVar",
     "ExecuteInProcessResult",
@@ -230,6 +233,7 @@ _MODULES = {
         "AssetMaterialization",
         "AssetObservation",
         "DataVersion",
+        "DynamicOutput",
         "Failure",
         "MaterializeResult",
         "Output",
@@ -261,7 +265,7 @@ _MODULES = {
     ),
     "sdk.metadata": ("MetadataValue",),
     "sdk.multi_asset": ("multi_asset",),
-    "sdk.op": ("In", "Nothing", "OpDefinition", "Out", "op"),
+    "sdk.op": ("DynamicOut", "In", "Nothing", "OpDefinition", "Out", "op"),
     "sdk.partitions": (
         "DailyPartitionsDefinition",
         "HourlyPartitionsDefinition",

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
 
+from tidegate.domain.arrival import Arrival, Gathered
 from tidegate.domain.claim import NOTHING, Claim, Limit, Line, Queue, Refusal, Spend, Standing
 from tidegate.domain.fairness import Pace, Turn
-from tidegate.domain.plan import Arrival, Gathered
 from tidegate.domain.rate import Rate
 from tidegate.domain.run import Run, RunStatus, StepRow, StepStatus
 

@@ -14,7 +14,7 @@ from tidegate.adapters.dynamodb.events import DynamoEventStore
 from tidegate.adapters.dynamodb.models import EventsTable, RunsTable
 from tidegate.adapters.dynamodb.runs import DynamoRunStore
 from tidegate.adapters.dynamodb.table import connection
-from tidegate.domain.plan import Arrival
+from tidegate.domain.arrival import Arrival
 from tidegate.domain.run import Run, RunStatus, StepRow, StepStatus
 from tidegate.local.aws import LocalAws
 from tidegate.ports import AssetRecord, Event

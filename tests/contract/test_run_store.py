@@ -11,7 +11,7 @@ import pytest
 
 from tidegate.adapters.dynamodb.runs import DynamoRunStore
 from tidegate.adapters.memory.runs import MemoryRunStore
-from tidegate.domain.plan import Arrival, Gathered
+from tidegate.domain.arrival import Arrival, Gathered
 from tidegate.domain.run import RUN_LEAVES, Run, RunStatus, StepRow, StepStatus
 from tidegate.ports import RunStore
 

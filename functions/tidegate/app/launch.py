@@ -19,20 +19,11 @@ from tidegate.app.run_claim import (
     run_released,
 )
 from tidegate.app.services import Services
+from tidegate.domain.arrival import Arrival, Gathered, Verdict, arrival_of, decide
 from tidegate.domain.claim import Claim, ClaimState
 from tidegate.domain.event import EventKind
 from tidegate.domain.limit import place_in_line, pools_of_step, wants_of_step
-from tidegate.domain.plan import (
-    END,
-    FAILED,
-    Arrival,
-    Gathered,
-    PlanStep,
-    RunPlan,
-    Verdict,
-    arrival_of,
-    decide,
-)
+from tidegate.domain.plan import END, FAILED, PlanStep, RunPlan
 from tidegate.domain.run import (
     LIVE,
     RUN_LEAVES,

@@ -7,21 +7,36 @@ A step is *decided* when all steps upstream of it are resolved. Each resolved st
 end of a run is one more node: it waits for the sinks, and because every step is decided only after all of its
 upstream, the run is over exactly when all sinks have arrived. A node that waits for more than ``JOIN_WIDTH`` steps
 gathers them through a tree of joins, so that no row grows with the width of a fan-in and no row is hot.
+
+A step that is *mapped* over a dynamic output is declared once. When the output has been made it *opens*: there is a step of it
+for each value, with a number of its own (``domain/mapping.py``). Until then, and for good if the output is never made, it
+is one step. What it waits for from outside of the mapping arrives at its declaration, which hands that on; what is
+mapped over the same output waits value by value; what collects it waits for its declaration, which is resolved when
+the steps for all values have arrived at the node ``all/<number>``. See ``docs/adr/0011-mapped-steps.md``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from enum import StrEnum
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
+
+from tidegate.domain.mapping import (
+    declared_number,
+    mapped_number,
+    mapped_step_key,
+    place_of,
+)
 
 JOIN_WIDTH = 64
 """Arrivals one row gathers. 64 numbers are about 0.4 KB: one write unit each."""
 
 END = "end"
 """The node at which the sinks of a run arrive."""
+
+ALL = "all/"
+"""With the number of a mapped step: the node at which its steps for all values arrive."""
 
 FAILED = "failed"
 """The node at which every step that fails arrives, before its dependents do; read at the end of the run."""
@@ -34,12 +49,15 @@ class PlanInput:
     name: str
     sources: tuple[tuple[int, str], ...]
     fan_in: bool = False
+    collects: bool = False
+    """It gets all values of its one source, which is dynamic or mapped."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanOutput:
     name: str
     required: bool = True
+    is_dynamic: bool = False
     asset: str | None = None
     """The asset key, parts joined with ``/``, when this output materializes one."""
 
@@ -59,72 +77,159 @@ class PlanStep:
     compute: dict[str, Any] = field(default_factory=lambda: {"kind": "lambda"})
     timeout_seconds: int | None = None
     retry: dict[str, Any] | None = None
+    mapped_over: tuple[int, str] | None = None
+    """(step number, output name) of the dynamic output for each of whose values there is a step."""
+    mapping_key: str | None = None
+    """Of the value that this step is for."""
+
+    @property
+    def declared_key(self) -> str:
+        """What user code knows the step by: ``op`` of ``op[a]``."""
+        return self.key if self.mapped_over is None else self.key.partition("[")[0]
+
+    @property
+    def sources(self) -> frozenset[int]:
+        """Numbers of the steps whose outputs are its inputs."""
+        return frozenset(number for one in self.inputs for number, _ in one.sources)
 
     @property
     def upstream(self) -> tuple[int, ...]:
-        """Numbers of the steps this one waits for, ascending, each once."""
-        return tuple(sorted({number for one in self.inputs for number, _ in one.sources}))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Arrival:
-    """What a resolved step (or a full join) brings to a node. All sets of small numbers, so arriving twice is arriving once."""
-
-    arrived: int
-    """The number of the upstream step, or of the join below."""
-    failed: frozenset[int] = frozenset()
-    """Upstream steps that failed, were cancelled, or were skipped because of such a step."""
-    missing: frozenset[int] = frozenset()
-    """Sources of the node (their place among all its sources) that were not produced."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gathered:
-    """What has arrived at a node so far."""
-
-    arrived: frozenset[int] = frozenset()
-    failed: frozenset[int] = frozenset()
-    missing: frozenset[int] = frozenset()
-
-
-class Verdict(StrEnum):
-    RUN = "run"
-    SKIP = "skip"
-    """An input was not produced by a step that succeeded or was skipped."""
-    ABANDON = "abandon"
-    """A step upstream failed."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
-    verdict: Verdict
-    because: tuple[int, ...] = ()
-    """ABANDON: the upstream steps that failed. SKIP: the upstream steps whose output is missing."""
+        """The same, ascending."""
+        return tuple(sorted(self.sources))
 
 
 @dataclass(frozen=True)
 class RunPlan:
-    """All steps of a run, ``steps[i].index == i``, upstream before downstream."""
+    """The steps of a run as declared, ``steps[i].index == i``, upstream before downstream, and the mapping keys known so far.
+
+    ``step`` finds any step of the run by its number; ``steps`` holds declarations only.
+    """
 
     steps: tuple[PlanStep, ...]
+    keys: Mapping[tuple[int, str], tuple[str, ...]] = field(default_factory=dict)
+    """(step number, dynamic output) -> the mapping keys of its values. Of those that have been made."""
+
+    def with_keys(self, keys: Mapping[tuple[int, str], tuple[str, ...]]) -> RunPlan:
+        return RunPlan(self.steps, keys)
+
+    # All steps ------------------------------------------------------------------------------------------------
+
+    def step(self, number: int) -> PlanStep:
+        """The step of this number; one that is mapped has the number of its declaration until it opens."""
+        place = place_of(number, len(self.steps))
+        if place is None:
+            return self.steps[number]
+        declared = self.steps[declared_number(number, len(self.steps))]
+        mapping_key = (self.keys_of(declared) or ())[place]
+        return replace(
+            declared,
+            index=number,
+            key=mapped_step_key(declared.declared_key, mapping_key),
+            mapping_key=mapping_key,
+            inputs=tuple(self._input_at(one, declared, place) for one in declared.inputs),
+        )
+
+    def _input_at(self, one: PlanInput, declared: PlanStep, place: int) -> PlanInput:
+        """The input of the step for one value: it reads from the steps for the same value."""
+        sources = tuple(
+            (mapped_number(number, place, len(self.steps)), output)
+            if self.steps[number].mapped_over == declared.mapped_over
+            else (number, output)
+            for number, output in one.sources
+        )
+        return replace(one, sources=sources)
+
+    def has(self, number: int) -> bool:
+        """Whether there is a step of this number."""
+        place = place_of(number, len(self.steps))
+        if number < 0 or place is None:
+            return 0 <= number
+        keys = self.keys_of(self.steps[declared_number(number, len(self.steps))])
+        return keys is not None and place < len(keys)
+
+    def all_steps(self) -> Iterator[PlanStep]:
+        """Every step of the run as far as is known, in the order of declaration."""
+        for declared in self.steps:
+            for number in self.opened(declared.index):
+                yield self.step(number)
+
+    @property
+    def count(self) -> int:
+        return sum(len(self.opened(index)) for index in range(len(self.steps)))
+
+    def keys_of(self, declared: PlanStep) -> tuple[str, ...] | None:
+        """The mapping keys of a mapped step; None before it opens, and of any other step."""
+        return None if declared.mapped_over is None else self.keys.get(declared.mapped_over)
+
+    def opened(self, declared: int) -> Sequence[int]:
+        """Numbers of the steps that a declared step is."""
+        keys = self.keys_of(self.steps[declared])
+        if keys is None:
+            return (declared,)
+        every = len(self.steps)
+        return range(mapped_number(declared, 0, every), declared + every * (len(keys) + 1), every)
+
+    def resolving(self, declared: int) -> Sequence[int]:
+        """Numbers of the steps with whose end a declared step is resolved: one that opens to nothing is with its values."""
+        over = self.steps[declared].mapped_over
+        return self.opened(declared) or (() if over is None else (over[0],))
+
+    def upstream_of(self, number: int) -> tuple[int, ...]:
+        """Numbers of the steps that must be resolved before this one is decided."""
+        declared, place = self.declared(number), place_of(number, len(self.steps))
+        waits = {one for above in self.upstream[declared] for one in self.resolving(above)}
+        if place is not None:
+            every = len(self.steps)
+            waits |= {mapped_number(one, place, every) for one in self.mapped_upstream[declared]}
+        return tuple(sorted(waits))
+
+    def declared(self, number: int) -> int:
+        """Number of the declaration of a step."""
+        return declared_number(number, len(self.steps))
+
+    @property
+    def last(self) -> tuple[int, ...]:
+        """Numbers of the steps with whose end the run is over."""
+        return tuple(sorted({one for sink in self.sinks for one in self.resolving(sink)}))
+
+    # Declared steps -------------------------------------------------------------------------------------------
 
     @cached_property
-    def numbers(self) -> dict[str, int]:
-        return {step.key: step.index for step in self.steps}
+    def generators(self) -> tuple[int, ...]:
+        """The steps that have a dynamic output."""
+        return tuple(
+            one.index for one in self.steps if any(output.is_dynamic for output in one.outputs)
+        )
+
+    @cached_property
+    def mapped_upstream(self) -> tuple[tuple[int, ...], ...]:
+        """For each mapped step, those of its sources that are mapped over the same."""
+        return tuple(
+            tuple(n for n in one.upstream if self.steps[n].mapped_over == one.mapped_over)
+            if one.mapped_over is not None
+            else ()
+            for one in self.steps
+        )
+
+    @cached_property
+    def mapped_below(self) -> tuple[tuple[int, ...], ...]:
+        """For each step, the mapped steps that wait for it value by value."""
+        return _reversed(self.mapped_upstream)
 
     @cached_property
     def upstream(self) -> tuple[tuple[int, ...], ...]:
-        """For each step, the steps it waits for, ascending, each once."""
-        return tuple(step.upstream for step in self.steps)
+        """For each step, the steps that arrive at its declaration, ascending, each once."""
+        return tuple(
+            one.upstream
+            if one.mapped_over is None
+            else tuple(sorted({one.mapped_over[0], *one.upstream} - set(within)))
+            for one, within in zip(self.steps, self.mapped_upstream, strict=True)
+        )
 
     @cached_property
     def dependents(self) -> tuple[tuple[int, ...], ...]:
-        """For each step, the steps that wait for it."""
-        below: list[list[int]] = [[] for _ in self.steps]
-        for index, waits in enumerate(self.upstream):
-            for number in waits:
-                below[number].append(index)
-        return tuple(tuple(one) for one in below)
+        """For each step, the steps at whose declaration it arrives."""
+        return _reversed(self.upstream)
 
     @cached_property
     def roots(self) -> tuple[int, ...]:
@@ -132,7 +237,20 @@ class RunPlan:
 
     @cached_property
     def sinks(self) -> tuple[int, ...]:
-        return tuple(i for i, below in enumerate(self.dependents) if not below)
+        return tuple(
+            index
+            for index, below in enumerate(self.dependents)
+            if not below and not self.mapped_below[index]
+        )
+
+    def has_gate(self, declared: int) -> bool:
+        """Whether what arrived at the declaration of a mapped step is handed on to the step for each value.
+
+        It is not when all that is waited for comes value by value.
+        """
+        return not self.mapped_upstream[declared] or len(self.upstream[declared]) > 1
+
+    # Nodes ----------------------------------------------------------------------------------------------------
 
     @cached_property
     def _places(self) -> dict[str, dict[int, int]]:
@@ -142,19 +260,31 @@ class RunPlan:
     def _sources(self) -> dict[int, dict[int, list[tuple[int, str]]]]:
         return {}
 
-    def places_of(self, index: int, source: int) -> list[tuple[int, str]]:
-        """Where the outputs of ``source`` stand among all sources of step ``index``: (place, output name)."""
+    def places_of(self, number: int, source: int) -> list[tuple[int, str]]:
+        """Where the outputs of ``source`` stand among all sources of a step: (place, output name)."""
+        index = self.declared(number)
         found = self._sources.get(index)
         if found is None:
             found = self._sources[index] = {}
             flat = (one for given in self.steps[index].inputs for one in given.sources)
-            for place, (number, output) in enumerate(flat):
-                found.setdefault(number, []).append((place, output))
-        return found.get(source, [])
+            for place, (above, output) in enumerate(flat):
+                found.setdefault(above, []).append((place, output))
+        return found.get(self.declared(source), [])
 
-    def waits_for(self, node: str) -> tuple[int, ...]:
-        """The steps a node waits for: the upstream of a step, or the sinks of the run."""
-        return self.sinks if node == END else self.upstream[int(node)]
+    def waits_for(self, node: str) -> Sequence[int]:
+        """The numbers that arrive at a node."""
+        if node == END:
+            return self.sinks
+        if node.startswith(ALL):
+            return self.opened(int(node[len(ALL) :]))
+        number = int(node)
+        declared, place = self.declared(number), place_of(number, len(self.steps))
+        if place is None:
+            return self.upstream[declared]
+        within = [
+            mapped_number(one, place, len(self.steps)) for one in self.mapped_upstream[declared]
+        ]
+        return [declared, *within] if self.has_gate(declared) else within
 
     def join_path(self, node: str, source: int) -> Iterator[tuple[str, int, int]]:
         """Rows a step passes on its way to ``node``, leaf first: (row, number to add, how many make it full).
@@ -176,38 +306,9 @@ class RunPlan:
         yield node, number, width
 
 
-def arrival_of(
-    plan: RunPlan, *, source: int, node: str, failed: bool, produced: frozenset[str]
-) -> Arrival:
-    """What the resolved step ``source`` brings to ``node``. ``produced`` are the outputs it stored."""
-    if node == END:
-        return Arrival(arrived=source)
-    missing = frozenset(
-        place
-        for place, output in plan.places_of(int(node), source)
-        if output not in produced and not failed
-    )
-    return Arrival(
-        arrived=source,
-        failed=frozenset({source}) if failed else frozenset(),
-        missing=missing,
-    )
-
-
-def decide(step: PlanStep, gathered: Gathered) -> Decision:
-    """What becomes of a step all of whose upstream is resolved.
-
-    The order is Dagster's (``plan/active.py``): first skip, when an ordinary input was not produced or all sources of
-    a fan-in are missing; then abandon, when anything upstream failed; else run.
-    """
-    place = 0
-    for one in step.inputs:
-        lacking = [
-            number for k, (number, _) in enumerate(one.sources, place) if k in gathered.missing
-        ]
-        place += len(one.sources)
-        if lacking and (not one.fan_in or len(lacking) == len(one.sources)):
-            return Decision(verdict=Verdict.SKIP, because=tuple(sorted(set(lacking))))
-    if gathered.failed:
-        return Decision(verdict=Verdict.ABANDON, because=tuple(sorted(gathered.failed)))
-    return Decision(verdict=Verdict.RUN)
+def _reversed(above: Sequence[tuple[int, ...]]) -> tuple[tuple[int, ...], ...]:
+    below: list[list[int]] = [[] for _ in above]
+    for index, waits in enumerate(above):
+        for number in waits:
+            below[number].append(index)
+    return tuple(tuple(one) for one in below)

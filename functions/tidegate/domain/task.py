@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from tidegate.domain.mapping import MAX_MAPPED, mapping_key_problem
 from tidegate.errors import ReportError
 
 REPORT_VERSION = 1
@@ -40,6 +41,10 @@ class Invocation:
     tags: dict[str, str] = field(default_factory=dict)
     missing: tuple[int, ...] = ()
     """Sources of the step's inputs (place among all of them) that were not produced: a fan-in leaves them out."""
+    mapping_key: str | None = None
+    """Of the value for which the step runs, when it is mapped over a dynamic output."""
+    collected: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    """Place of a source that an input collects -> the mapping keys of the values there are, in order."""
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -55,6 +60,8 @@ class Invocation:
             "run_config": self.run_config,
             "tags": self.tags,
             "missing": list(self.missing),
+            "mapping_key": self.mapping_key,
+            "collected": {str(place): list(keys) for place, keys in self.collected.items()},
         }
 
     @classmethod
@@ -72,6 +79,10 @@ class Invocation:
             run_config=document["run_config"],
             tags=document["tags"],
             missing=tuple(document["missing"]),
+            mapping_key=document.get("mapping_key"),
+            collected={
+                int(place): tuple(keys) for place, keys in document.get("collected", {}).items()
+            },
         )
 
 
@@ -129,6 +140,8 @@ class Report:
     materializations: tuple[Materialization, ...] = ()
     output_metadata: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
     """Output name -> metadata, of outputs that are not assets."""
+    mapping_keys: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Dynamic output -> mapping keys of its values, in the order in which they were yielded."""
     failure: StepFailure | None = None
     logs: tuple[LogLine, ...] = ()
     logs_key: str | None = None
@@ -155,6 +168,7 @@ class Report:
                 for one in self.materializations
             ],
             "output_metadata": self.output_metadata,
+            "mapping_keys": {name: list(keys) for name, keys in self.mapping_keys.items()},
             "failure": None
             if failure is None
             else {
@@ -210,10 +224,33 @@ class _ReportReader:
                 self.text(name, "output_metadata"): self.metadata(one, "output_metadata")
                 for name, one in self.of(top, "output_metadata", dict).items()
             },
+            mapping_keys={
+                self.text(name, "mapping_keys"): self.mapping_keys(keys)
+                for name, keys in self.mapping(top.get("mapping_keys", {}), "mapping_keys").items()
+            },
             failure=None if failure is None else self.failure(failure),
             logs=tuple(self.log(one) for one in self.of(top, "logs", list)),
             logs_key=self.optional_text(top.get("logs_key"), "logs_key"),
         )
+
+    def mapping_keys(self, document: object) -> tuple[str, ...]:
+        if not isinstance(document, list):
+            raise self.wrong("mapping_keys", document)
+        if len(document) > MAX_MAPPED:
+            raise ReportError(
+                f"A dynamic output has {len(document):,} values; {MAX_MAPPED:,} is the most.",
+                mend="Let each value stand for several things.",
+            )
+        for key in document:
+            if mapping_key_problem(key) is not None:
+                raise self.wrong("mapping_keys", key)
+        if len(set(document)) < len(document):
+            twice = next(key for key in document if document.count(key) > 1)
+            raise ReportError(
+                f"The report has the mapping key {twice!r} twice.",
+                mend="Give each value a key of its own.",
+            )
+        return tuple(document)
 
     def materialization(self, document: object) -> Materialization:
         one = self.mapping(document, "materializations")

@@ -7,32 +7,21 @@ import os
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tidegate.domain.executor import executor_of
-from tidegate.domain.plan import (
-    Gathered,
-    PlanInput,
-    PlanOutput,
-    PlanStep,
-    RunPlan,
-    Verdict,
-    arrival_of,
-    decide,
-)
 from tidegate.domain.run import canonical_tags
 from tidegate.domain.task import Invocation
 from tidegate.errors import InvocationError, UnknownPartitionError
-from tidegate.execution.attempts import run_attempts
 from tidegate.execution.io_filesystem import FilesystemIOManager
 from tidegate.execution.io_memory import InMemoryIOManager
 from tidegate.execution.resources import ResourceScope
-from tidegate.execution.result import ExecuteInProcessResult, StepResult, StepState
+from tidegate.execution.result import ExecuteInProcessResult, StepResult
 from tidegate.execution.step import Surroundings, utc_now
 from tidegate.execution.step_config import check_run_config
+from tidegate.execution.walk import Walk
 from tidegate.sdk.io import DEFAULT_IO_MANAGER
 from tidegate.sdk.run_config import run_config_document
 from tidegate.sdk.step import StepDefinition
@@ -89,11 +78,10 @@ def execute_in_process(
         around = Surroundings(
             steps={step.key: step for step in steps}, resources=merged, now=now, scope=scope
         )
-        results = _run_all(
-            steps, base, around, raise_on_error=raise_on_error, retries=executor.retries
-        )
-    graph_outputs = _graph_outputs(job)
-    return ExecuteInProcessResult(base, results, graph_outputs)
+        walk = Walk(steps, base, around, retries=executor.retries)
+        results = list(_run_all(walk, raise_on_error))
+    mapped = frozenset(step.key for step in steps if step.mapped_over is not None)
+    return ExecuteInProcessResult(base, results, _graph_outputs(job), mapped)
 
 
 def materialize(
@@ -208,78 +196,12 @@ def _check_partition(
     partitions.validate_partition_key(partition_key, now)
 
 
-def plan_of(steps: Sequence[StepDefinition]) -> RunPlan:
-    """The plan of a run of these steps, as the control plane would make it."""
-    numbers = {step.key: index for index, step in enumerate(steps)}
-    return RunPlan(
-        tuple(
-            PlanStep(
-                index=index,
-                key=step.key,
-                inputs=tuple(
-                    PlanInput(
-                        name=one.name,
-                        sources=tuple((numbers[key], output) for key, output in one.sources),
-                        fan_in=one.fan_in,
-                    )
-                    for one in step.inputs
-                    if one.sources
-                ),
-                outputs=tuple(
-                    PlanOutput(name=one.name, required=one.required) for one in step.outputs
-                ),
-            )
-            for index, step in enumerate(steps)
-        )
-    )
-
-
-def _run_all(
-    steps: Sequence[StepDefinition],
-    base: Invocation,
-    around: Surroundings,
-    *,
-    raise_on_error: bool,
-    retries: bool,
-) -> list[StepResult]:
-    plan = plan_of(steps)
-    results: list[StepResult] = []
-    for step, planned in zip(steps, plan.steps, strict=True):
-        gathered = _gathered(plan, planned, results)
-        decision = decide(planned, gathered)
-        if decision.verdict is not Verdict.RUN:
-            because = tuple(steps[number].key for number in decision.because)
-            results.append(StepResult.left_out(step, decision.verdict is Verdict.ABANDON, because))
-            continue
-        invocation = replace(
-            base, step=step.key, index=planned.index, missing=tuple(sorted(gathered.missing))
-        )
-        outcomes = run_attempts(step, invocation, around, retries=retries)
-        results.append(StepResult.of(step, outcomes))
-        error = outcomes[-1].error
+def _run_all(walk: Walk, raise_on_error: bool) -> Iterator[StepResult]:
+    for result in walk.run():
+        yield result
+        error = result.error
         if error is not None and (raise_on_error or isinstance(error, KeyboardInterrupt)):
             raise error
-    return results
-
-
-def _gathered(plan: RunPlan, planned: PlanStep, results: Sequence[StepResult]) -> Gathered:
-    """What the steps upstream bring to a step."""
-    failed: set[int] = set()
-    missing: set[int] = set()
-    for number in planned.upstream:
-        result = results[number]
-        arrival = arrival_of(
-            plan,
-            source=number,
-            node=str(planned.index),
-            failed=result.state in (StepState.FAILURE, StepState.ABANDONED),
-            produced=frozenset(result.produced),
-        )
-        failed |= arrival.failed
-        missing |= arrival.missing
-    return Gathered(
-        arrived=frozenset(planned.upstream), failed=frozenset(failed), missing=frozenset(missing)
-    )
 
 
 def _graph_outputs(job: JobDefinition) -> Mapping[str, tuple[str, str]]:

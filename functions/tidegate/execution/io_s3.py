@@ -114,9 +114,17 @@ class BucketIOManager(StorageIOManager):
         partitions = None if partition is None else (partition,)
         return self.load_input(InputContext(name=key.name, key=key, partitions=partitions))
 
-    def load_output(self, run_id: str, step_key: str, output: str = "result") -> Any:
+    def load_output(
+        self,
+        run_id: str,
+        step_key: str,
+        output: str = "result",
+        mapping_key: str | None = None,
+    ) -> Any:
         """The stored value of an output that is no asset. Raises as ``load_asset`` does."""
-        return self.load_input(InputContext(name=output, run_id=run_id, step_key=step_key))
+        return self.load_input(
+            InputContext(name=output, run_id=run_id, step_key=step_key, mapping_key=mapping_key)
+        )
 
     def write(self, key: str, value: Encoded) -> MetadataValue:
         self._bucket.put_object(

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from tidegate.errors import OutputError
 from tidegate.execution.value_format import Encoded, decode, encode
 from tidegate.execution.value_location import value_keys
+from tidegate.sdk.context import output_label
 from tidegate.sdk.io import InputContext, IOManager, OutputContext
 from tidegate.sdk.metadata import MetadataValue
 
@@ -82,7 +83,8 @@ def describe(context: InputContext, partition: str | None) -> str:
         where = "" if partition is None else f", partition {partition!r}"
         return f"Asset {str(context.asset_key)!r}{where}"
     stored = context.upstream_output or context
-    return f"Output {stored.name!r} of step {stored.step_key!r} in run {stored.run_id}"
+    name = output_label(stored.name, stored.mapping_key)
+    return f"Output {name!r} of step {stored.step_key!r} in run {stored.run_id}"
 
 
 def missing(context: InputContext, partition: str | None) -> OutputError:

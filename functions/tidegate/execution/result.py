@@ -36,32 +36,49 @@ class StepResult:
     """One step of the run."""
 
     step: StepDefinition
+    key: str
+    """``op``, or ``op[a]`` for one value of a dynamic output."""
     state: StepState
     report: Report | None = None
     values: Mapping[str, Any] = field(default_factory=dict)
     events: tuple[AssetEvent, ...] = ()
     earlier: tuple[Report, ...] = ()
     """Of attempts that failed and were followed by another."""
+    error: BaseException | None = None
+    """What the step raised, as it was raised."""
     because: tuple[str, ...] = ()
     """Steps for whose sake it was left out."""
 
     @classmethod
-    def of(cls, step: StepDefinition, attempts: Sequence[Outcome]) -> StepResult:
+    def of(cls, step: StepDefinition, key: str, attempts: Sequence[Outcome]) -> StepResult:
         *earlier, outcome = attempts
         state = StepState.SUCCESS if outcome.report.failure is None else StepState.FAILURE
         return cls(
             step=step,
+            key=key,
             state=state,
             report=outcome.report,
             values=outcome.values,
             events=outcome.events,
             earlier=tuple(one.report for one in earlier),
+            error=outcome.error,
         )
 
     @classmethod
-    def left_out(cls, step: StepDefinition, failed: bool, because: tuple[str, ...]) -> StepResult:
+    def left_out(
+        cls, step: StepDefinition, key: str, failed: bool, because: tuple[str, ...]
+    ) -> StepResult:
         state = StepState.ABANDONED if failed else StepState.SKIPPED
-        return cls(step=step, state=state, because=because)
+        return cls(step=step, key=key, state=state, because=because)
+
+    @property
+    def is_bad(self) -> bool:
+        """What needs its outputs cannot run."""
+        return self.state in (StepState.FAILURE, StepState.ABANDONED)
+
+    @property
+    def mapping_key(self) -> str | None:
+        return None if self.key == self.step.key else self.key[len(self.step.key) + 1 : -1]
 
     @property
     def produced(self) -> tuple[str, ...]:
@@ -100,12 +117,15 @@ class ExecuteInProcessResult:
         run: Invocation,
         steps: Sequence[StepResult],
         graph_outputs: Mapping[str, tuple[str, str]],
+        mapped: frozenset[str] = frozenset(),
     ) -> None:
+        """``mapped``: keys of the steps that are mapped over a dynamic output."""
         self.run = RunInfo(
             run_id=run.run_id, job_name=run.job, tags=run.tags, run_config=run.run_config
         )
-        self._steps = {one.step.key: one for one in steps}
+        self._steps = {one.key: one for one in steps}
         self._graph_outputs = graph_outputs
+        self._mapped = mapped
 
     def __repr__(self) -> str:
         state = "SUCCESS" if self.success else "FAILURE"
@@ -124,9 +144,18 @@ class ExecuteInProcessResult:
     def output_for_node(self, node: str, output_name: str = "result") -> Any:
         """The value that a step made. Steps of nested graphs are ``graph.op``.
 
+        Values of a dynamic output, and of a step that is mapped over one, are answered by mapping key; ``op[a]`` is the
+        step for one of them.
+
         Raises:
             OutputError: it made none.
         """
+        if node in self._mapped:
+            return {
+                str(one.mapping_key): one.values[output_name]
+                for one in self._nodes(node)
+                if output_name in one.values
+            }
         values = self._node(node).values
         if output_name not in values:
             names = ", ".join(one.name for one in self._node(node).step.outputs)
@@ -167,17 +196,18 @@ class ExecuteInProcessResult:
     # Steps
 
     def is_node_success(self, node: str) -> bool:
-        return self._node(node).state is StepState.SUCCESS
+        return all(one.state is StepState.SUCCESS for one in self._nodes(node))
 
     def is_node_failed(self, node: str) -> bool:
-        return self._node(node).state is StepState.FAILURE
+        return any(one.state is StepState.FAILURE for one in self._nodes(node))
 
     def is_node_skipped(self, node: str) -> bool:
-        return self._node(node).state is StepState.SKIPPED
+        found = self._nodes(node)
+        return bool(found) and all(one.state is StepState.SKIPPED for one in found)
 
     def is_node_untouched(self, node: str) -> bool:
         """Whether it did not run because something upstream failed."""
-        return self._node(node).state is StepState.ABANDONED
+        return any(one.state is StepState.ABANDONED for one in self._nodes(node))
 
     def get_failed_step_keys(self) -> frozenset[str]:
         return frozenset(key for key, one in self._steps.items() if one.state is StepState.FAILURE)
@@ -188,8 +218,8 @@ class ExecuteInProcessResult:
 
     def logs_for_node(self, node: str) -> list[str]:
         """What the step logged, as ``LEVEL message``."""
-        report = self._node(node).report
-        return [f"{one.level} {one.message}" for one in report.logs] if report else []
+        reports = [one.report for one in self._nodes(node) if one.report is not None]
+        return [f"{line.level} {line.message}" for one in reports for line in one.logs]
 
     # Events
 
@@ -205,13 +235,13 @@ class ExecuteInProcessResult:
         ]
 
     def events_for_node(self, node: str) -> list[RunEvent]:
-        return list(_events(self._node(node)))
+        return [event for one in self._nodes(node) for event in _events(one)]
 
     def get_asset_materialization_events(self) -> list[RunEvent]:
         return [one for one in self.all_events if isinstance(one.asset_event, AssetMaterialization)]
 
     def asset_materializations_for_node(self, node: str) -> list[AssetMaterialization]:
-        events = self._node(node).events
+        events = [event for one in self._nodes(node) for event in one.events]
         return [one for one in events if isinstance(one, AssetMaterialization)]
 
     def get_asset_observation_events(self) -> list[RunEvent]:
@@ -219,11 +249,17 @@ class ExecuteInProcessResult:
 
     def retry_attempts_for_node(self, node: str) -> int:
         """How often the step was tried again."""
-        return len(self._node(node).earlier)
+        return sum(len(one.earlier) for one in self._nodes(node))
 
     def asset_observations_for_node(self, node: str) -> list[AssetObservation]:
-        events = self._node(node).events
+        events = [event for one in self._nodes(node) for event in one.events]
         return [one for one in events if isinstance(one, AssetObservation)]
+
+    def _nodes(self, name: str) -> list[StepResult]:
+        """The step of this key; of one that is mapped, the step for each value."""
+        if name in self._mapped and name not in self._steps:
+            return [one for one in self._steps.values() if one.step.key == name]
+        return [self._node(name)]
 
     def _node(self, name: str) -> StepResult:
         found = self._steps.get(name)
@@ -236,7 +272,7 @@ class ExecuteInProcessResult:
 
 
 def _events(one: StepResult) -> Iterator[RunEvent]:
-    key = one.step.key
+    key = one.key
     if one.report is None:
         if one.state is StepState.SKIPPED:
             because = f"Not made: an output of {', '.join(one.because)}."

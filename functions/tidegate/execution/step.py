@@ -5,10 +5,11 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from tidegate.domain.mapping import mapped_step_key
 from tidegate.domain.task import Invocation, Report
 from tidegate.execution.failure import failure_of
 from tidegate.execution.log_capture import LogCapture, current
@@ -59,6 +60,8 @@ def run_step(step: StepDefinition, invocation: Invocation, around: Surroundings)
     """
     started_at = around.now()
     capture = LogCapture(around.now)
+    if step.mapped_over is not None:
+        step = replace(step, key=mapped_step_key(step.key, invocation.mapping_key))
     attempt = _Attempt(step, invocation, around, capture)
     error: BaseException | None = None
     token = current.set(capture)
@@ -78,11 +81,16 @@ def run_step(step: StepDefinition, invocation: Invocation, around: Surroundings)
         produced=tuple(outputs.produced) if outputs else (),
         materializations=tuple(outputs.materializations) if outputs else (),
         output_metadata=outputs.metadata if outputs else {},
+        mapping_keys=_mapping_keys(outputs) if outputs and error is None else {},
         failure=None if error is None else failure_of(error),
         logs=capture.lines(),
     )
     values = outputs.values if outputs else {}
     return Outcome(report=report, error=error, values=values, events=events)
+
+
+def _mapping_keys(outputs: StepOutputs) -> dict[str, tuple[str, ...]]:
+    return {name: tuple(keys) for name, keys in outputs.mapping_keys.items()}
 
 
 class _Attempt:
@@ -120,7 +128,7 @@ class _Attempt:
 
     def _run(self, scope: ResourceScope) -> None:
         step = self._step
-        config = step_config(self._invocation.run_config, step)
+        config = step_config(self._invocation.run_config, step, self._invocation.step)
         keys = step.required_resource_keys | set(step.resource_parameters)
         resources = scope.several(f"Step {step.key!r}", keys)
         inputs = StepInputs(step, self._invocation, self._around.steps, scope, self._around.now())
@@ -150,7 +158,7 @@ class _Attempt:
             ),
             step_key=step.key,
             retry_number=invocation.attempt - 1,
-            op_config=_plain_config(invocation.run_config, step, config),
+            op_config=_plain_config(invocation, step, config),
             resources=resources,
             log=self._log,
             run_partition=invocation.partition_key,
@@ -158,6 +166,7 @@ class _Attempt:
             outputs=step.outputs,
             partitions_def=step.partitions_def,
             upstream_partitions=partitions,
+            mapping_key=invocation.mapping_key,
         )
 
     def _tell_foreign_events(self, context: OpExecutionContext) -> None:
@@ -195,9 +204,11 @@ def _stepped(generator: Any) -> Any:
                 return
 
 
-def _plain_config(run_config: Mapping[str, Any], step: StepDefinition, config: Any) -> Any:
+def _plain_config(invocation: Invocation, step: StepDefinition, config: Any) -> Any:
     """``context.op_config``: plain values, defaults included."""
     fields = getattr(type(config), "model_fields", None)
     if fields is not None:
         return {name: getattr(config, name) for name in fields}
-    return config if step.config_type is not None else op_config(run_config, step.key)
+    if step.config_type is not None:
+        return config
+    return op_config(invocation.run_config, invocation.step)

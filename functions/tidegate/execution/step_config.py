@@ -54,16 +54,18 @@ def _config_of(entry: Any, where: str) -> Any:
     return entry.get("config")
 
 
-def step_config(run_config: Mapping[str, Any], step: StepDefinition) -> Any:
+def step_config(run_config: Mapping[str, Any], step: StepDefinition, key: str) -> Any:
     """The config of a step as what its function is given: an instance of its Config, or checked plain values.
+
+    ``key`` is what run config knows the step by.
 
     Raises:
         ConfigError: a value is missing, unknown, or of the wrong type.
     """
-    found = op_config(run_config, step.key)
+    found = op_config(run_config, key)
     if step.config_type is None and not found:
         return found
-    return checked_config(step.config_type, found, f"ops.{step.key}.config")
+    return checked_config(step.config_type, found, f"ops.{key}.config")
 
 
 def checked_config(config_type: Any, found: Any, where: str) -> Any:

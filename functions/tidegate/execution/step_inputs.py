@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from tidegate.domain.mapping import mapped_step_key
 from tidegate.domain.task import Invocation
 from tidegate.errors import InvocationError
 from tidegate.execution.io_storage import in_parallel
@@ -32,6 +33,15 @@ class _Load:
             said = {name: one.value for name, one in self.context.added.items()}
             self.context.log.info("Input %r: %s", self.context.name, said)
         return value
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """One stored value upstream."""
+
+    step_key: str
+    output: StepOutput
+    mapping_key: str | None = None
 
 
 class StepInputs:
@@ -60,11 +70,10 @@ class StepInputs:
             OutputError: a value is not there.
             InvocationError: a value does not fit its annotation, or an input has none.
         """
-        missing = set(self._invocation.missing)
         plans: dict[str, list[_Load] | None] = {}
         place = 0
         for one in self._step.inputs:
-            there = [source for k, source in enumerate(one.sources, place) if k not in missing]
+            there = self._there(one, place)
             place += len(one.sources)
             if one.loads:
                 plans[one.name] = self._loads(one, there)
@@ -74,6 +83,26 @@ class StepInputs:
             if one.name in plans:
                 values[one.name] = self._value(one, plans[one.name], loaded)
         return values
+
+    def _there(self, one: StepInput, place: int) -> list[_Source]:
+        """The values there are for an input whose first source is in this place among all of them."""
+        invocation = self._invocation
+        if one.collects:
+            (end,) = one.sources
+            return [self._source(end, key) for key in invocation.collected.get(place, ())]
+        return [
+            self._source(end, invocation.mapping_key)
+            for k, end in enumerate(one.sources, place)
+            if k not in invocation.missing
+        ]
+
+    def _source(self, end: tuple[str, str], mapping_key: str | None) -> _Source:
+        key, name = end
+        step = self._steps[key]
+        output = next(out for out in step.outputs if out.name == name)
+        if step.mapped_over is not None:
+            key = mapped_step_key(key, mapping_key)
+        return _Source(key, output, mapping_key if output.is_dynamic else None)
 
     def _value(self, one: StepInput, loads: list[_Load] | None, loaded: Any) -> Any:
         if loads is None:
@@ -91,26 +120,23 @@ class StepInputs:
             )
         return one.default
 
-    def _loads(self, one: StepInput, sources: Sequence[tuple[str, str]]) -> list[_Load] | None:
+    def _loads(self, one: StepInput, sources: Sequence[_Source]) -> list[_Load] | None:
         """What to load for an input; None when it has only a default."""
         if one.sources or one.fan_in:
             if not one.sources:
                 return None
-            return [self._load(one, *self._upstream(source)) for source in sources]
+            return [self._load(one, source) for source in sources]
         if one.asset_key is None:
             return None
         output = one.upstream or StepOutput(name="result", asset_key=one.asset_key, annotation=Any)
-        return [self._load(one, "", output)]
+        return [self._load(one, _Source("", output))]
 
-    def _upstream(self, source: tuple[str, str]) -> tuple[str, StepOutput]:
-        key, name = source
-        output = next(out for out in self._steps[key].outputs if out.name == name)
-        return key, output
-
-    def _load(self, one: StepInput, step_key: str, output: StepOutput) -> _Load:
+    def _load(self, one: StepInput, source: _Source) -> _Load:
+        output = source.output
         manager_key = one.io_manager_key or output.io_manager_key
         common: dict[str, Any] = {
-            "step_key": step_key,
+            "step_key": source.step_key,
+            "mapping_key": source.mapping_key,
             "run_id": self._invocation.run_id,
             "job_name": self._invocation.job,
             "run_tags": self._invocation.tags,

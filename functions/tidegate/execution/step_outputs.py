@@ -7,17 +7,19 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from tidegate.domain.mapping import MAX_MAPPED
 from tidegate.domain.task import Invocation, Materialization
 from tidegate.errors import InvocationError
 from tidegate.execution.resources import ResourceScope
 from tidegate.execution.step_inputs import io_manager
 from tidegate.execution.type_check import check_type
-from tidegate.sdk.context import OpExecutionContext
+from tidegate.sdk.context import OpExecutionContext, output_label
 from tidegate.sdk.event import (
     DEFAULT_OUTPUT,
     NO_VALUE,
     AssetMaterialization,
     AssetObservation,
+    DynamicOutput,
     MaterializeResult,
     Output,
 )
@@ -37,6 +39,8 @@ class _Made:
     metadata: Mapping[str, MetadataValue] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
     data_version: str | None = None
+    mapping_key: str | None = None
+    """Of one value of a dynamic output."""
     by_result: bool = False
     """It came as a MaterializeResult, whose value may be stored whatever the annotation says."""
 
@@ -56,6 +60,7 @@ class StepOutputs:
         self.values: dict[str, Any] = {}
         self.materializations: list[Materialization] = []
         self.metadata: dict[str, dict[str, dict[str, Any]]] = {}
+        self.mapping_keys: dict[str, list[str]] = {}
         self.events: list[AssetEvent] = []
 
     def take(self, result: Any) -> None:
@@ -79,6 +84,8 @@ class StepOutputs:
     def _yielded(self, item: Any) -> None:
         if isinstance(item, (AssetMaterialization, AssetObservation)):
             self._context.log_event(item)
+        elif isinstance(item, DynamicOutput):
+            self._store(self._of_dynamic(item, self._named(item.output_name)))
         elif isinstance(item, Output):
             self._store(self._of_output(item, self._named(item.output_name)))
         elif isinstance(item, MaterializeResult):
@@ -97,7 +104,7 @@ class StepOutputs:
                 mend="Yield it, or call context.log_event(...), and return the value.",
             )
         if len(outputs) == 1 and not _is_results(result):
-            yield self._at(outputs[0], result)
+            yield from self._at(outputs[0], result)
         elif result is None and all(one.annotation is None or not one.required for one in outputs):
             return
         elif isinstance(result, MaterializeResult) or _is_results(result):
@@ -105,7 +112,7 @@ class StepOutputs:
                 yield self._of_result(one)
         elif type(result) is tuple and len(result) == len(outputs):
             for output, one in zip(outputs, result, strict=True):
-                yield self._at(output, one)
+                yield from self._at(output, one)
         else:
             self._refuse_return(result)
 
@@ -122,10 +129,29 @@ class StepOutputs:
             mend=f"Return a tuple with a value for each ({names}), or yield Output(value, output_name=...).",
         )
 
-    def _at(self, output: StepOutput, value: Any) -> _Made:
+    def _at(self, output: StepOutput, value: Any) -> Iterator[_Made]:
         """What was returned in the place of ``output``."""
-        if isinstance(value, MaterializeResult):
-            return self._of_result(value, output)
+        if output.is_dynamic:
+            for one in self._several(output, value):
+                yield self._of_dynamic(one, output)
+        elif isinstance(value, MaterializeResult):
+            yield self._of_result(value, output)
+        else:
+            yield self._one_at(output, value)
+
+    def _several(self, output: StepOutput, value: Any) -> list[DynamicOutput[Any]]:
+        if isinstance(value, list) and all(isinstance(one, DynamicOutput) for one in value):
+            return value
+        got = type(value).__name__
+        if isinstance(value, list):
+            odd = next(one for one in value if not isinstance(one, DynamicOutput))
+            got = f"list with a {type(odd).__name__} in it"
+        raise InvocationError(
+            f"Step {self._step.key!r} returned a {got} for its dynamic output {output.name!r}.",
+            mend="Yield DynamicOutput(value, mapping_key=...) for each value, or return a list of them.",
+        )
+
+    def _one_at(self, output: StepOutput, value: Any) -> _Made:
         if isinstance(value, Output):
             if value.output_name not in (DEFAULT_OUTPUT, output.name):
                 raise InvocationError(
@@ -143,12 +169,32 @@ class StepOutputs:
         return _Made(output=output, value=value)
 
     def _of_output(self, one: Output[Any], output: StepOutput) -> _Made:
+        if output.is_dynamic:
+            raise InvocationError(
+                f"Step {self._step.key!r} made an Output of its dynamic output {output.name!r}.",
+                mend="Use DynamicOutput(value, mapping_key=...).",
+            )
         return _Made(
             output=output,
             value=one.value,
             metadata=one.metadata,
             tags=one.tags,
             data_version=one.data_version.value if one.data_version else None,
+        )
+
+    def _of_dynamic(self, one: DynamicOutput[Any], output: StepOutput) -> _Made:
+        if one.output_name not in (DEFAULT_OUTPUT, output.name):
+            raise InvocationError(
+                f"Step {self._step.key!r} returned a value of {one.output_name!r} in the place of {output.name!r}.",
+                mend="Return outputs in the order in which they are declared.",
+            )
+        if not output.is_dynamic:
+            raise InvocationError(
+                f"Step {self._step.key!r} made a DynamicOutput of its output {output.name!r}, which is not dynamic.",
+                mend="Declare it with DynamicOut(), or use Output(...).",
+            )
+        return _Made(
+            output=output, value=one.value, metadata=one.metadata, mapping_key=one.mapping_key
         )
 
     def _of_result(self, one: MaterializeResult[Any], place: StepOutput | None = None) -> _Made:
@@ -184,23 +230,48 @@ class StepOutputs:
         )
 
     def _store(self, made: _Made) -> None:
-        output = made.output
-        if output.name in self._context.made:
+        output, name = made.output, output_label(made.output.name, made.mapping_key)
+        if name in self._context.made:
             raise InvocationError(
-                f"Step {self._step.key!r} made its output {output.name!r} twice.",
-                mend="Once will do.",
+                f"Step {self._step.key!r} made its output {name!r} twice.",
+                mend="Once will do."
+                if made.mapping_key is None
+                else "Give each value a mapping key of its own.",
             )
-        self._context.made.add(output.name)
-        metadata = {**made.metadata, **self._context.said.get(output.name, {})}
+        self._context.made.add(name)
+        metadata = {**made.metadata, **self._context.said.get(name, {})}
         if made.value is not NO_VALUE:
             if not made.by_result:
-                where = f"Output {output.name!r} of step {self._step.key!r}"
-                check_type(made.value, output.annotation, where)
+                check_type(
+                    made.value, output.annotation, f"Output {name!r} of step {self._step.key!r}"
+                )
             if output.annotation is not None or made.by_result:
                 metadata |= self._handle(made, metadata)
-            self.values[output.name] = made.value
-        self.produced.append(output.name)
+        self._keep(made)
         self._note(made, metadata)
+
+    def _keep(self, made: _Made) -> None:
+        name, key = made.output.name, made.mapping_key
+        if key is None:
+            self.produced.append(name)
+            if made.value is not NO_VALUE:
+                self.values[name] = made.value
+            return
+        keys = self._of_key(name)
+        if len(keys) >= MAX_MAPPED:
+            raise InvocationError(
+                f"Step {self._step.key!r} made more than {MAX_MAPPED:,} values of its output {name!r}.",
+                mend="Let each value stand for several things.",
+            )
+        keys.append(key)
+        self.values[name][key] = made.value
+
+    def _of_key(self, name: str) -> list[str]:
+        """The mapping keys of a dynamic output so far; from now on the output is there, if with no value."""
+        if name not in self.mapping_keys:
+            self.mapping_keys[name], self.values[name] = [], {}
+            self.produced.append(name)
+        return self.mapping_keys[name]
 
     def _handle(self, made: _Made, metadata: Mapping[str, MetadataValue]) -> dict[str, Any]:
         """Give the value to its IO manager; answers what that says of it."""
@@ -209,6 +280,7 @@ class StepOutputs:
         given = self._scope.given(output.io_manager_key)
         context = OutputContext(
             name=output.name,
+            mapping_key=made.mapping_key,
             step_key=self._step.key,
             run_id=invocation.run_id,
             job_name=invocation.job,
@@ -246,7 +318,8 @@ class StepOutputs:
         output = made.output
         if output.asset_key is None:
             if metadata:
-                self.metadata[output.name] = metadata_json(metadata)
+                label = output_label(output.name, made.mapping_key)
+                self.metadata[label] = metadata_json(metadata)
             return
         partitions = self._partitions(output)
         self.materializations.append(
@@ -270,7 +343,10 @@ class StepOutputs:
     def _finish(self) -> None:
         """Outputs that carry no value need not be yielded; all other required ones do."""
         for output in self._step.outputs:
-            if output.name in self._context.made or not output.required:
+            if output.name in self.produced or not output.required:
+                continue
+            if output.is_dynamic:
+                self._of_key(output.name)
                 continue
             if output.annotation is not None:
                 raise InvocationError(

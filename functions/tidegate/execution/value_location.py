@@ -1,7 +1,7 @@
 """Where a value is: one slash-separated key for each asset, partition and output, and no key for two of them.
 
 Assets are at ``assets/<part>/<part>/<partition>``, with ``_`` in place of the partition when there is none; other outputs
-at ``runs/<run>/<step>/<output>``. Parts are escaped, so they hold neither slashes nor dots, and the last segment of an
+at ``runs/<run>/<step>/<output>``, and values of a dynamic output one level below, by mapping key. Parts are escaped, so they hold neither slashes nor dots, and the last segment of an
 asset's key is always its partition: two keys are equal only if asset and partition are.
 """
 
@@ -29,7 +29,8 @@ def value_keys(context: InputContext | OutputContext) -> dict[str | None, str]:
         return {key: asset_value_key(parts, key) for key in keys}
     output = context.upstream_output if isinstance(context, InputContext) else context
     stored = output or context
-    return {None: output_value_key(stored.run_id, stored.step_key, stored.name)}
+    key = output_value_key(stored.run_id, stored.step_key, stored.name)
+    return {None: key if stored.mapping_key is None else f"{key}/{escaped(stored.mapping_key)}"}
 
 
 def asset_value_key(parts: Iterable[str], partition: str | None) -> str:

@@ -13,6 +13,7 @@ from tidegate.manifest.document import (
     JobDoc,
     Manifest,
     ManifestDoc,
+    OutputDoc,
     StepDoc,
 )
 from tidegate.sdk.asset_spec import AssetSpec
@@ -55,14 +56,11 @@ def compile_manifest(defs: Definitions, *, location: str, code_version: str) -> 
 
 
 def _step(step: StepDefinition, schemas: dict[int, tuple[Any, dict[str, Any] | None]]) -> StepDoc:
-    return {
+    document: StepDoc = {
         "key": step.key,
         "description": step.description,
         "inputs": [_input(one) for one in step.inputs if one.sources],
-        "outputs": [
-            {"name": out.name, "required": out.required, "asset": _asset_key(out)}
-            for out in step.outputs
-        ],
+        "outputs": [_output(out) for out in step.outputs],
         "pools": dict(sorted(step.pools.items())),
         "priority": step.priority,
         "tags": dict(sorted(step.tags.items())),
@@ -75,10 +73,23 @@ def _step(step: StepDefinition, schemas: dict[int, tuple[Any, dict[str, Any] | N
         ),
         "can_subset": step.can_subset,
     }
+    if step.mapped_over is not None:
+        document["mapped_over"] = step.mapped_over
+    return document
 
 
 def _input(one: StepInput) -> InputDoc:
-    return {"name": one.name, "sources": list(one.sources), "fan_in": one.fan_in}
+    document: InputDoc = {"name": one.name, "sources": list(one.sources), "fan_in": one.fan_in}
+    if one.collects:
+        document["collects"] = True
+    return document
+
+
+def _output(one: StepOutput) -> OutputDoc:
+    document: OutputDoc = {"name": one.name, "required": one.required, "asset": _asset_key(one)}
+    if one.is_dynamic:
+        document["is_dynamic"] = True
+    return document
 
 
 def _asset_key(out: StepOutput) -> str | None:

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any, NotRequired, TypedDict
 
+from tidegate.domain.mapping import mapped_step_key
 from tidegate.domain.plan import PlanInput, PlanOutput, PlanStep, RunPlan
 from tidegate.errors import DeploymentError, InvocationError, UnknownAssetError, UnknownJobError
 
@@ -27,12 +28,16 @@ class InputDoc(TypedDict):
     sources: list[tuple[str, str]]
     """(step key, output name); more than one only when ``fan_in``."""
     fan_in: bool
+    collects: NotRequired[bool]
+    """All values of its one source, which is dynamic or mapped. Left out when not so."""
 
 
 class OutputDoc(TypedDict):
     name: str
     required: bool
     asset: str | None
+    is_dynamic: NotRequired[bool]
+    """Any number of values, each under a mapping key. Left out when not so."""
 
 
 class StepDoc(TypedDict):
@@ -50,6 +55,8 @@ class StepDoc(TypedDict):
     """JSON schema of ``run_config["ops"][key]["config"]``; None: takes no config."""
     resources: list[str]
     can_subset: bool
+    mapped_over: NotRequired[tuple[str, str]]
+    """(step key, output name) of the dynamic output for each of whose values there is a step."""
 
 
 class AssetDoc(TypedDict):
@@ -227,30 +234,37 @@ class Manifest:
 
 def _plan_of(steps: list[StepDoc]) -> RunPlan:
     numbers = {step["key"]: index for index, step in enumerate(steps)}
-    return RunPlan(
-        tuple(
-            PlanStep(
-                index=index,
-                key=step["key"],
-                inputs=tuple(
-                    PlanInput(
-                        name=one["name"],
-                        sources=tuple((numbers[key], output) for key, output in one["sources"]),
-                        fan_in=one["fan_in"],
-                    )
-                    for one in step["inputs"]
-                ),
-                outputs=tuple(
-                    PlanOutput(name=one["name"], required=one["required"], asset=one["asset"])
-                    for one in step["outputs"]
-                ),
-                pools=tuple(sorted(step["pools"].items())),
-                priority=step["priority"],
-                tags=step["tags"],
-                compute=step["compute"],
-                timeout_seconds=step["timeout_seconds"],
-                retry=step["retry"],
+    return RunPlan(tuple(_plan_step(step, numbers) for step in steps))
+
+
+def _plan_step(step: StepDoc, numbers: Mapping[str, int]) -> PlanStep:
+    over = step.get("mapped_over")
+    return PlanStep(
+        index=numbers[step["key"]],
+        key=step["key"] if over is None else mapped_step_key(step["key"], None),
+        inputs=tuple(
+            PlanInput(
+                name=one["name"],
+                sources=tuple((numbers[key], output) for key, output in one["sources"]),
+                fan_in=one["fan_in"],
+                collects=one.get("collects", False),
             )
-            for index, step in enumerate(steps)
-        )
+            for one in step["inputs"]
+        ),
+        outputs=tuple(
+            PlanOutput(
+                name=one["name"],
+                required=one["required"],
+                is_dynamic=one.get("is_dynamic", False),
+                asset=one["asset"],
+            )
+            for one in step["outputs"]
+        ),
+        pools=tuple(sorted(step["pools"].items())),
+        priority=step["priority"],
+        tags=step["tags"],
+        compute=step["compute"],
+        timeout_seconds=step["timeout_seconds"],
+        retry=step["retry"],
+        mapped_over=None if over is None else (numbers[over[0]], over[1]),
     )

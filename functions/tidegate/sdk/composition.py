@@ -3,7 +3,7 @@ handles."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
@@ -55,12 +55,73 @@ class InvokedOutput:
         _not_a_value(f"output {self.output!r} of {self.node!r}")
 
 
-class InvokedOutputs(tuple[InvokedOutput, ...]):
+@dataclass(frozen=True, slots=True, eq=False)
+class InvokedDynamicOutput:
+    """Stands for an output of any number of values while the body of a graph runs: what follows is
+    mapped over it, or gets all of it as one list."""
+
+    node: str
+    output: str
+    builder: GraphBuilder = field(repr=False)
+
+    def map(self, fn: Callable[[InvokedOutput], Any]) -> Any:
+        """Call ops on one value; each is a step for each of the values. Answers what ``fn`` does,
+        to be mapped or collected in turn.
+
+        Raises:
+            DefinitionError: ``fn`` answers something that no op made.
+        """
+        source = caller_source()
+        answered = fn(InvokedOutput(self.node, self.output, self.builder))
+        if isinstance(answered, InvokedOutputs):
+            several = InvokedOutputs(_mapped(one, self, source) for one in answered)
+            several.names = answered.names
+            return several
+        if isinstance(answered, tuple):
+            return tuple(_mapped(one, self, source) for one in answered)
+        return None if answered is None else _mapped(answered, self, source)
+
+    def collect(self) -> Collected:
+        """All values, as a list in the order in which they were yielded."""
+        return Collected(InvokedOutput(self.node, self.output, self.builder))
+
+    def __iter__(self) -> NoReturn:
+        _not_a_value(f"dynamic output {self.output!r} of {self.node!r}")
+
+    def __getitem__(self, index: Any) -> NoReturn:
+        _not_a_value(f"dynamic output {self.output!r} of {self.node!r}")
+
+    def __bool__(self) -> bool:  # noqa: PLE0304  (it never returns)
+        _not_a_value(f"dynamic output {self.output!r} of {self.node!r}")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Collected:
+    """All values of a dynamic output, or of what was mapped over it."""
+
+    source: InvokedOutput
+
+
+def _mapped(answered: Any, over: InvokedDynamicOutput, source: str) -> InvokedDynamicOutput:
+    if isinstance(answered, InvokedDynamicOutput):
+        return answered
+    if isinstance(answered, InvokedOutput):
+        return InvokedDynamicOutput(answered.node, answered.output, answered.builder)
+    raise DefinitionError(
+        f"What is mapped over output {over.output!r} of {over.node!r}{at(source)} answers {answered!r}.",
+        mend="Answer the output of an op, or several as a tuple.",
+    )
+
+
+AnyOutput: TypeAlias = InvokedOutput | InvokedDynamicOutput
+
+
+class InvokedOutputs(tuple[AnyOutput, ...]):
     """The outputs of a node that has several, by place and by name."""
 
     names: tuple[str, ...]
 
-    def __getattr__(self, name: str) -> InvokedOutput:
+    def __getattr__(self, name: str) -> AnyOutput:
         if name != "names" and name in self.names:
             return self[self.names.index(name)]
         raise AttributeError(name)
@@ -77,6 +138,8 @@ class Node:
     definition: NodeDefinition
     inputs: Mapping[str, tuple[Source, ...]]
     fan_in: frozenset[str] = frozenset()
+    collects: frozenset[str] = frozenset()
+    """Inputs that get all values of a mapped or dynamic output."""
     tags: Mapping[str, str] = field(default_factory=dict)
     retry_policy: RetryPolicy | None = None
     source: str = ""
@@ -98,8 +161,11 @@ class GraphBuilder:
             raise DefinitionError(
                 f"There are two {label}.", mend="Give one of them another name with .alias()."
             )
-        inputs, fan_in = {}, set()
+        inputs, fan_in, collects = {}, set(), set()
         for key, value in _by_name(label, definition, args, kwargs).items():
+            if isinstance(value, Collected):
+                collects.add(key)
+                value = value.source
             inputs[key] = self._sources(label, key, value)
             if isinstance(value, (list, tuple)):
                 fan_in.add(key)
@@ -108,11 +174,12 @@ class GraphBuilder:
             definition=definition,
             inputs=inputs,
             fan_in=frozenset(fan_in),
+            collects=frozenset(collects),
             tags=call.tags,
             retry_policy=call.retry_policy,
             source=source,
         )
-        return self._outputs(name, definition.output_names)
+        return self._outputs(name, definition)
 
     def _free_name(self, definition: NodeDefinition) -> str:
         """The name of the definition, with a number from the second call on."""
@@ -127,8 +194,12 @@ class GraphBuilder:
         self._calls[name] = number
         return f"{name}_{number}"
 
-    def _outputs(self, node: str, names: tuple[str, ...]) -> Any:
-        handles = [InvokedOutput(node, name, self) for name in names]
+    def _outputs(self, node: str, definition: NodeDefinition) -> Any:
+        names, dynamic = definition.output_names, definition.dynamic_outputs
+        handles = [
+            (InvokedDynamicOutput if name in dynamic else InvokedOutput)(node, name, self)
+            for name in names
+        ]
         if len(handles) == 1:
             return handles[0]
         if not handles:
@@ -151,6 +222,16 @@ class GraphBuilder:
             return value
         if isinstance(value, (GraphInput, AssetKey)):
             return value
+        if isinstance(value, InvokedDynamicOutput):
+            raise DefinitionError(
+                f"Input {name!r} of {label} got the dynamic output {value.output!r} of {value.node!r}.",
+                mend="Map over it with .map(...), or pass all of it with .collect().",
+            )
+        if isinstance(value, Collected):
+            raise DefinitionError(
+                f"Input {name!r} of {label} got a collected list within a list.",
+                mend="Pass it as an input of its own.",
+            )
         if isinstance(value, InvokedOutputs):
             raise DefinitionError(
                 f"Input {name!r} of {label} got all outputs of {value[0].node!r} at once.",

@@ -57,6 +57,8 @@ class OpExecutionContext:
     """Output name -> metadata added here."""
     events: list[AssetMaterialization | AssetObservation] = field(default_factory=list)
     """Events logged here."""
+    mapping_key: str | None = None
+    """Of the value for which the step runs, when it is mapped over a dynamic output."""
     on_exit: Callable[[], None] | None = None
     """Tears down the resources of a context made for a test."""
 
@@ -91,6 +93,10 @@ class OpExecutionContext:
 
     def get_tag(self, key: str) -> str | None:
         return self.run.tags.get(key)
+
+    def get_mapping_key(self) -> str | None:
+        """The mapping key of the value for which the step runs; None when it is not mapped."""
+        return self.mapping_key
 
     # Partitions
 
@@ -222,10 +228,6 @@ class OpExecutionContext:
         Raises:
             InvocationError: the step has no such output, or several and none is named, or it was yielded before.
         """
-        if mapping_key is not None:
-            raise InvocationError(
-                "A step has no mapped outputs here.", mend="Leave mapping_key out."
-            )
         if output_name is None:
             if len(self.outputs) > 1:
                 names = ", ".join(one.name for one in self.outputs)
@@ -236,12 +238,23 @@ class OpExecutionContext:
             output_name = self.outputs[0].name if self.outputs else "result"
         elif self.outputs:
             self._output(output_name)
-        if output_name in self.made:
+        self._check_mapping_key(output_name, mapping_key)
+        name = output_label(output_name, mapping_key)
+        if name in self.made:
             raise InvocationError(
-                f"Output {output_name!r} of {self.step_key!r} has been yielded.",
+                f"Output {name!r} of {self.step_key!r} has been yielded.",
                 mend="Add its metadata before.",
             )
-        self.said.setdefault(output_name, {}).update(normalize_metadata(metadata))
+        self.said.setdefault(name, {}).update(normalize_metadata(metadata))
+
+    def _check_mapping_key(self, output_name: str, mapping_key: str | None) -> None:
+        is_dynamic = any(one.is_dynamic for one in self.outputs if one.name == output_name)
+        if self.outputs and is_dynamic != (mapping_key is not None):
+            what = "is dynamic" if is_dynamic else "is not dynamic"
+            raise InvocationError(
+                f"Output {output_name!r} of {self.step_key!r} {what}.",
+                mend="Give mapping_key=..., too." if is_dynamic else "Leave mapping_key out.",
+            )
 
     def add_asset_metadata(
         self, metadata: Mapping[str, Any], asset_key: CoercibleToAssetKey | None = None
@@ -257,7 +270,8 @@ class OpExecutionContext:
         self, output_name: str, mapping_key: str | None = None
     ) -> Mapping[str, Any]:
         """Metadata added so far, as plain values."""
-        return {name: one.value for name, one in self.said.get(output_name, {}).items()}
+        said = self.said.get(output_label(output_name, mapping_key), {})
+        return {name: one.value for name, one in said.items()}
 
     def log_event(self, event: AssetMaterialization | AssetObservation) -> None:
         """Report a materialization or an observation without yielding it."""
@@ -287,6 +301,11 @@ class AssetExecutionContext(OpExecutionContext):
         return self.partition_key
 
 
+def output_label(name: str, mapping_key: str | None) -> str:
+    """An output, or one value of a dynamic one, as logs and metadata name it."""
+    return name if mapping_key is None else f"{name}[{mapping_key}]"
+
+
 def get_logger() -> logging.Logger:
     """A logger for code that has no context. While a step runs, its lines are kept with those of ``context.log``."""
     return logging.getLogger(USER_LOGGER)
@@ -304,6 +323,7 @@ def build_op_context(
     *,
     config: Any = None,
     run_tags: Mapping[str, str] | None = None,
+    mapping_key: str | None = None,
 ) -> OpExecutionContext:
     """A context for calling an op in a test: ``my_op(build_op_context(op_config={"rows": 3}))``.
 
@@ -314,7 +334,7 @@ def build_op_context(
         resources_config: Key -> ``{"config": ...}``, as in run config.
         config: A Config object, instead of ``op_config``.
     """
-    context = OpExecutionContext()
+    context = OpExecutionContext(mapping_key=mapping_key)
     _prepare(context, resources, op_config, resources_config, partition_key, config, run_tags)
     return context
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from tidegate.domain.mapping import MAPPING_KEYS, mapping_key_problem
 from tidegate.errors import InvocationError
 from tidegate.sdk.asset_key import AssetKey
 from tidegate.sdk.metadata import MetadataValue, normalize_metadata
@@ -73,6 +74,43 @@ class Output(Generic[T]):
             metadata=normalize_metadata(metadata),
             data_version=_version(data_version),
             tags=_tags(tags),
+        )
+
+
+@dataclass(frozen=True, init=False)
+class DynamicOutput(Generic[T]):
+    """One value of a dynamic output: ``yield DynamicOutput(file, mapping_key=file.stem)``.
+
+    Raises:
+        InvocationError: the mapping key has other characters than letters, digits and underscores, or metadata or the
+            name are not what they should be.
+    """
+
+    value: T
+    mapping_key: str
+    output_name: str
+    metadata: Mapping[str, MetadataValue]
+
+    def __init__(
+        self,
+        value: T,
+        mapping_key: str,
+        output_name: str = DEFAULT_OUTPUT,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> None:
+        problem = mapping_key_problem(mapping_key)
+        if problem is not None:
+            raise InvocationError(f"A DynamicOutput has {problem}.", mend=MAPPING_KEYS)
+        if not isinstance(output_name, str):
+            raise InvocationError(
+                f"A DynamicOutput has output_name={output_name!r}.", mend="Give text."
+            )
+        _set(
+            self,
+            value=value,
+            mapping_key=mapping_key,
+            output_name=output_name,
+            metadata=normalize_metadata(metadata),
         )
 
 

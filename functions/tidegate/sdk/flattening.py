@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NoReturn
 
 from tidegate.domain.run import CONCURRENCY_KEY_TAG
 from tidegate.errors import DefinitionError
@@ -34,6 +34,7 @@ class Feed:
 
     ends: tuple[StepEnd, ...] = ()
     fan_in: bool = False
+    collects: bool = False
     asset: AssetKey | None = None
     constant: Constant | None = None
 
@@ -79,6 +80,9 @@ class _Walk:
         self.steps: list[StepDefinition] = []
         self.unfed: list[tuple[str, str]] = []
         self._retry = retry
+        self._dynamic: set[StepEnd] = set()
+        self._mapped: dict[str, StepEnd | None] = {}
+        """Step key -> the dynamic output it is mapped over."""
 
     def visit(self, graph: GraphDefinition, scope: _Scope) -> dict[str, StepEnd]:
         """Add the steps of ``graph``; answers which step makes each of its outputs."""
@@ -118,6 +122,9 @@ class _Walk:
         retry: RetryPolicy | None,
     ) -> None:
         inputs = tuple(_input(one, feeds.get(one.name, Feed())) for one in op.inputs)
+        mapped_over = self._mapped_over(f"Step {key!r}{at(op.signature.source)}", inputs)
+        self._mapped[key] = mapped_over
+        self._dynamic |= {(key, one.name) for one in op.outputs if one.is_dynamic}
         self.unfed += [
             (key, one.name)
             for one in inputs
@@ -141,10 +148,54 @@ class _Walk:
                 compute=setting.compute,
                 timeout_seconds=setting.timeout_seconds,
                 retry_policy=retry or setting.retry_policy or self._retry,
+                mapped_over=mapped_over,
                 description=op.description,
                 source=op.signature.source,
             )
         )
+
+    def _mapped_over(self, where: str, inputs: Iterable[StepInput]) -> StepEnd | None:
+        """The dynamic output over which a step with these inputs is mapped.
+
+        Raises:
+            DefinitionError: there are two, or an input collects what is not mapped.
+        """
+        found: dict[StepEnd, None] = {}
+        for one in inputs:
+            for end in one.sources:
+                over = self._over(end)
+                if not one.collects:
+                    found.update(dict.fromkeys(over))
+                elif len(over) != 1:
+                    self._refuse_collect(where, end, over)
+        if len(found) > 1:
+            first, second, *_ = (_shown(end) for end in found)
+            raise DefinitionError(
+                f"{where} is downstream of two dynamic outputs, {first} and {second}.",
+                mend="Collect one of them before the other is mapped.",
+            )
+        return next(iter(found), None)
+
+    def _over(self, end: StepEnd) -> list[StepEnd]:
+        """The dynamic outputs for each of whose values there is a value of this output."""
+        outer = self._mapped[end[0]]
+        return [one for one in (outer, end if end in self._dynamic else None) if one is not None]
+
+    @staticmethod
+    def _refuse_collect(where: str, end: StepEnd, over: list[StepEnd]) -> NoReturn:
+        if not over:
+            raise DefinitionError(
+                f"{where} collects {_shown(end)}, which is not mapped over a dynamic output.",
+                mend="Use the value in the function that is mapped, or pass the output as it is.",
+            )
+        raise DefinitionError(
+            f"{where} collects {_shown(end)}, a dynamic output within what is mapped over {_shown(over[0])}.",
+            mend="Collect the outer one first, and yield from an op that gets the list.",
+        )
+
+
+def _shown(end: StepEnd) -> str:
+    return f"{end[1]!r} of {end[0]!r}"
 
 
 def _feed(
@@ -163,6 +214,8 @@ def _feed(
         else Feed(asset=one)
         for one in sources
     ]
+    if name in node.collects:
+        return replace(feeds[0], fan_in=True, collects=True)
     if name not in node.fan_in:
         return feeds[0]
     if any(one.fan_in or not one.ends for one in feeds):
@@ -184,6 +237,7 @@ def _input(one: OpInput, feed: Feed) -> StepInput:
         name=one.name,
         sources=feed.ends,
         fan_in=feed.fan_in,
+        collects=feed.collects,
         loads=one.loads,
         asset_key=feed.asset or (None if fed else one.asset_key),
         io_manager_key=one.io_manager_key,

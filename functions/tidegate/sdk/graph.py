@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack, overload
 
 from tidegate.errors import DefinitionError
 from tidegate.sdk.composition import (
+    AnyOutput,
     GraphInput,
+    InvokedDynamicOutput,
     InvokedOutput,
     InvokedOutputs,
     Node,
@@ -55,7 +57,7 @@ class GraphDefinition:
     input_names: tuple[str, ...]
     nodes: tuple[Node, ...]
     """In the order of the calls: upstream before downstream."""
-    outputs: Mapping[str, InvokedOutput]
+    outputs: Mapping[str, AnyOutput]
     defaults: Mapping[str, Any] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
     description: str = ""
@@ -64,6 +66,13 @@ class GraphDefinition:
     @property
     def output_names(self) -> tuple[str, ...]:
         return tuple(self.outputs)
+
+    @property
+    def dynamic_outputs(self) -> frozenset[str]:
+        """Names of outputs of any number of values."""
+        return frozenset(
+            name for name, one in self.outputs.items() if isinstance(one, InvokedDynamicOutput)
+        )
 
     @property
     def __name__(self) -> str:
@@ -250,7 +259,7 @@ def compose(
     )
 
 
-def _outputs(where: str, kind: str, returned: Any, out: Any) -> dict[str, InvokedOutput]:
+def _outputs(where: str, kind: str, returned: Any, out: Any) -> dict[str, AnyOutput]:
     names = tuple(out) if isinstance(out, Mapping) else None
     if isinstance(returned, Mapping):
         found = dict(returned)
@@ -266,7 +275,7 @@ def _outputs(where: str, kind: str, returned: Any, out: Any) -> dict[str, Invoke
         )
     for name, value in found.items():
         check_name(f"An output of {where}", name, "")
-        if not isinstance(value, InvokedOutput):
+        if not isinstance(value, (InvokedOutput, InvokedDynamicOutput)):
             raise DefinitionError(
                 f"{where} returns {value!r} as {name!r}, which no op made.",
                 mend="Return the output of an op, or a mapping from names to outputs.",

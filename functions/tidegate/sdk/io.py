@@ -69,6 +69,8 @@ class _StoredValue:
     config: Any = None
     log: logging.Logger = field(default_factory=lambda: logging.getLogger("tidegate"))
     partitions_def: Any = None
+    mapping_key: str | None = None
+    """When the value is one of a dynamic output."""
 
     @property
     def metadata(self) -> Mapping[str, Any]:
@@ -145,7 +147,8 @@ class _StoredValue:
         """Parts that name the value: of an asset as above, else run, step and output."""
         if self.has_asset_key:
             return self.get_asset_identifier()
-        return [self.run_id, self.step_key, self.name]
+        parts = [self.run_id, self.step_key, self.name]
+        return parts if self.mapping_key is None else [*parts, self.mapping_key]
 
 
 @dataclass(kw_only=True)
@@ -155,7 +158,6 @@ class OutputContext(_StoredValue):
     output_metadata: Mapping[str, MetadataValue] = field(default_factory=dict)
     """Metadata given with this very value."""
     version: str | None = None
-    mapping_key: str | None = None
     added: dict[str, MetadataValue] = field(default_factory=dict)
 
     def add_output_metadata(self, metadata: Mapping[str, Any]) -> None:

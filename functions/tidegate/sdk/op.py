@@ -56,6 +56,13 @@ class Out:
     code_version: str | None = field(default=None, kw_only=True)
 
 
+@known_arguments
+@dataclass(frozen=True, slots=True)
+class DynamicOut(Out):
+    """An output of any number of values, each yielded as ``DynamicOutput(value, mapping_key)``. In a
+    graph, ``.map(fn)`` makes a step for each of them, and ``.collect()`` gathers them in a list."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpInput:
     """An input of an op, checked against the function."""
@@ -90,6 +97,11 @@ class OpDefinition:
     @property
     def output_names(self) -> tuple[str, ...]:
         return tuple(one.name for one in self.outputs)
+
+    @property
+    def dynamic_outputs(self) -> frozenset[str]:
+        """Names of outputs of any number of values."""
+        return frozenset(one.name for one in self.outputs if one.is_dynamic)
 
     @property
     def __name__(self) -> str:
@@ -270,7 +282,8 @@ def _input(name: str, said: In, annotation: Any, default: Any) -> OpInput:
 
 def _outputs(where: str, signature: Signature, out: Any) -> tuple[StepOutput, ...]:
     if out is None or isinstance(out, Out):
-        return (_output("result", out or Out(), value_annotation(signature.returns)),)
+        said = out or (DynamicOut() if of_dynamic_output(signature.returns) else Out())
+        return (_output("result", said, value_annotation(signature.returns)),)
     if not isinstance(out, Mapping) or not all(isinstance(one, Out) for one in out.values()):
         raise DefinitionError(
             f"{where} has out={out!r}.", mend='Give Out(...), or {"name": Out(...)}.'
@@ -290,12 +303,16 @@ def _output(name: str, said: Out, annotation: Any) -> StepOutput:
         annotation=annotation if said.dagster_type is ... else without_nothing(said.dagster_type),
         metadata=said.metadata,
         code_version=said.code_version,
+        is_dynamic=isinstance(said, DynamicOut),
     )
 
 
 def value_annotation(returns: Any) -> Any:
     """What a return annotation says of the value: the T of ``Output[T]``; Any for what is yielded
     or wraps values."""
+    dynamic = of_dynamic_output(returns)
+    if dynamic is not None:
+        return (typing.get_args(dynamic) or (Any,))[0]
     origin = typing.get_origin(returns)
     if getattr(origin, "__name__", "") == "Output":
         return typing.get_args(returns)[0]
@@ -304,6 +321,15 @@ def value_annotation(returns: Any) -> Any:
     if getattr(returns, "__name__", "") in {"Output", "MaterializeResult"}:
         return Any
     return without_nothing(returns)
+
+
+def of_dynamic_output(returns: Any) -> Any:
+    """The ``DynamicOutput[T]`` of which a return annotation says a list; None if it does not."""
+    if typing.get_origin(returns) not in (list, collections.abc.Sequence):
+        return None
+    (one,) = typing.get_args(returns)
+    name = getattr(typing.get_origin(one) or one, "__name__", "")
+    return one if name == "DynamicOutput" else None
 
 
 def without_nothing(annotation: Any) -> Any:

@@ -21,6 +21,8 @@ class StepInput:
     """(step key, output name) inside the job; several only when ``fan_in``. Empty: an asset from
     outside the job."""
     fan_in: bool = False
+    collects: bool = False
+    """A fan-in of one source: all values of a dynamic output, or those of all steps mapped over one."""
     loads: bool = True
     """False: order only (``deps``, ``Nothing``): nothing is loaded and no argument is passed."""
     asset_key: AssetKey | None = None
@@ -49,6 +51,8 @@ class StepOutput:
     function says nothing."""
     metadata: Mapping[str, Any] = field(default_factory=dict)
     code_version: str | None = None
+    is_dynamic: bool = False
+    """Any number of values, each under a mapping key."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +83,8 @@ class StepDefinition:
     partitions_def: Any = None
     can_subset: bool = False
     is_asset: bool = False
+    mapped_over: tuple[str, str] | None = None
+    """(step key, output name) of a dynamic output: this is a step for each of its values."""
     description: str = ""
     source: str = ""
     """``file:line`` of the function, for error messages."""

@@ -8,19 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.domain.plan import (
-    END,
-    JOIN_WIDTH,
-    Arrival,
-    Gathered,
-    PlanInput,
-    PlanOutput,
-    PlanStep,
-    RunPlan,
-    Verdict,
-    arrival_of,
-    decide,
-)
+from tidegate.domain.arrival import Arrival, Gathered, Verdict, arrival_of, decide
+from tidegate.domain.plan import END, JOIN_WIDTH, PlanInput, PlanOutput, PlanStep, RunPlan
 
 
 def step(index: int, *sources: int, fan_in: bool = False) -> PlanStep:

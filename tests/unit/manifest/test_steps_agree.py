@@ -3,6 +3,7 @@ order, with the same sources."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from tidegate import (
     AssetSpec,
     Definitions,
+    DynamicOut,
     In,
     Nothing,
     Out,
@@ -22,7 +24,9 @@ from tidegate import (
     multi_asset,
     op,
 )
+from tidegate.domain.plan import PlanStep, RunPlan
 from tidegate.errors import InvocationError, TidegateError, UnknownAssetError
+from tidegate.execution.walk import plan_of
 from tidegate.manifest.compiler import compile_manifest
 from tidegate.manifest.document import Manifest, StepDoc
 from tidegate.sdk.step import StepDefinition
@@ -31,8 +35,16 @@ from tidegate.sdk.step import StepDefinition
 def of_definition(step: StepDefinition) -> Any:
     return (
         step.key,
-        [(one.name, list(one.sources), one.fan_in) for one in step.inputs if one.sources],
-        [(one.name, one.required, one.asset_key and str(one.asset_key)) for one in step.outputs],
+        [
+            (one.name, list(one.sources), one.fan_in, one.collects)
+            for one in step.inputs
+            if one.sources
+        ],
+        [
+            (one.name, one.required, one.is_dynamic, one.asset_key and str(one.asset_key))
+            for one in step.outputs
+        ],
+        step.mapped_over,
     )
 
 
@@ -40,10 +52,19 @@ def of_document(step: StepDoc) -> Any:
     return (
         step["key"],
         [
-            (one["name"], [tuple(s) for s in one["sources"]], one["fan_in"])
+            (
+                one["name"],
+                [tuple(s) for s in one["sources"]],
+                one["fan_in"],
+                one.get("collects", False),
+            )
             for one in step["inputs"]
         ],
-        [(one["name"], one["required"], one["asset"]) for one in step["outputs"]],
+        [
+            (one["name"], one["required"], one.get("is_dynamic", False), one["asset"])
+            for one in step["outputs"]
+        ],
+        tuple(step["mapped_over"]) if "mapped_over" in step else None,
     )
 
 
@@ -58,8 +79,24 @@ def agree(defs: Definitions, name: str, assets: tuple[str, ...] | None = None) -
         return
     assert [of_definition(step) for step in job_def.step_definitions(assets)] == planned
     plan = manifest.plan(name, assets)
-    assert [step.key for step in plan.steps] == [key for key, _, _ in planned]
+    assert [step.declared_key for step in plan.steps] == [key for key, *_ in planned]
+    if assets is None:
+        assert plan_of(job_def.step_definitions()) == _without_settings(plan)
     assert all(number < step.index for step in plan.steps for number in step.upstream)
+
+
+def _without_settings(plan: RunPlan) -> RunPlan:
+    """As far as a run in one process plans."""
+    kept = ("index", "key", "inputs", "mapped_over")
+    return RunPlan(
+        tuple(
+            PlanStep(
+                **{name: getattr(step, name) for name in kept},
+                outputs=tuple(replace(one, asset=None) for one in step.outputs),
+            )
+            for step in plan.steps
+        )
+    )
 
 
 @st.composite
@@ -126,6 +163,20 @@ def test_a_fan_in_of_a_thousand_agrees() -> None:
         total([one() for _ in range(1000)])
 
     agree(Definitions(jobs=[wide]), "wide")
+
+
+@op(out={"parts": DynamicOut(is_required=False)})
+def parts() -> Any: ...
+
+
+def test_a_job_with_a_dynamic_output_agrees() -> None:
+    @job
+    def dynamic() -> None:
+        outside = one()
+        mapped = parts().map(lambda part: total([two(part).a, outside]))
+        total(mapped.collect())
+
+    agree(Definitions(jobs=[dynamic]), "dynamic")
 
 
 def test_an_output_that_is_not_made_in_the_run_is_no_source() -> None:

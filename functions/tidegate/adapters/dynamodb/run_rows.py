@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from tidegate.adapters.dynamodb.models import NodeRow, RunRow, StepStateRow
 from tidegate.adapters.dynamodb.packed import fitting, pack, unpack
 from tidegate.adapters.text import stamp, storable
-from tidegate.domain.plan import Gathered
+from tidegate.domain.arrival import Gathered
 from tidegate.domain.run import Run, RunStatus, StepRow, StepStatus
 
 RUN = "run"

@@ -24,7 +24,7 @@ from tidegate.adapters.dynamodb.run_rows import (
 )
 from tidegate.adapters.dynamodb.table import translated
 from tidegate.adapters.text import storable
-from tidegate.domain.plan import Arrival, Gathered
+from tidegate.domain.arrival import Arrival, Gathered
 from tidegate.domain.run import Run, RunStatus, StepRow, StepStatus
 from tidegate.ports import Page
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from threading import RLock
 
 from tidegate.adapters.text import stamp, storable
-from tidegate.domain.plan import Arrival, Gathered
+from tidegate.domain.arrival import Arrival, Gathered
 from tidegate.domain.run import Run, RunStatus, StepRow, StepStatus
 from tidegate.ports import Page
 
