@@ -55,6 +55,7 @@ class RunStore(Protocol):
         to: RunStatus,
         at: datetime,
         reason: str | None = None,
+        lost_to: tuple[str, ...] = (),
     ) -> Run | None:
         """Change the status if it is one of ``leaves``; STARTING sets ``started_at``, a finished one ``finished_at``.
 

@@ -233,7 +233,7 @@ class Rules:
         waiting = [
             f"concurrency.jobs.{name}.on_conflict"
             for name, one in file.concurrency.jobs.items()
-            if one.on_conflict != "queue"
+            if one.on_conflict == "cancel_oldest"
         ]
         for name, keys in _NOT_ACTED_ON.items():
             section: BaseModel | None = getattr(file, name)

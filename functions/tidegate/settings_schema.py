@@ -140,8 +140,8 @@ class Pools(Section):
 
 class JobRule(Section):
     limit: RunLimit = Field(description=_RUNS)
-    on_conflict: Literal["queue", "skip", "cancel_oldest"] = Field(
-        default="queue", description="queue, skip or cancel_oldest"
+    on_conflict: Literal["queue", "skip", "cancel_oldest", "queue_one"] = Field(
+        default="queue", description="queue, skip, cancel_oldest or queue_one"
     )
 
 

@@ -35,15 +35,17 @@ def definitions_of(number: int) -> Any:
 
 def test_the_settings_of_the_guide_are_valid() -> None:
     runs = load_settings(None, {}, overrides=settings_of(0))
-    pools = load_settings(None, {}, overrides=settings_of(1))
+    conflicts = load_settings(None, {}, overrides=settings_of(1))
+    pools = load_settings(None, {}, overrides=settings_of(2))
 
     assert [rule.limit for rule in runs.tag_limits] == [6, 4, 3, 5]
     assert runs.jobs == {"nightly": JobLimit(limit=1)}
+    assert [one.on_conflict for one in conflicts.jobs.values()] == ["skip", "queue_one"]
     assert (pools.pools, pools.granularity_of("gpu")) == ({"warehouse": 2, "gpu": 1}, "run")
 
 
 def test_the_pools_of_the_guide_are_shared_as_it_says() -> None:
-    with LocalDeployment(definitions_of(0), settings=settings_of(1), step_seconds=60) as tg:
+    with LocalDeployment(definitions_of(0), settings=settings_of(2), step_seconds=60) as tg:
         run_id = tg.materialize("*")
         tg.settle()
 

@@ -405,6 +405,28 @@ def test_a_claim_that_will_not_wait_is_told_who_was_first(
     assert admission.waiting("job/nightly") == []
 
 
+def test_a_claim_that_will_not_wait_is_let_in_where_room_was_made_and_nobody_has_looked_yet(
+    admission: Admission, claim: ClaimFactory, store: AdmissionStore
+) -> None:
+    first = admission.try_acquire(claim("a", "job/nightly")).claim
+    store.release(first, to=None, closing={"job/nightly"}, expires_at=NOW + timedelta(days=1))
+
+    second = admission.try_acquire(claim("b", "job/nightly"))
+
+    assert second.claim.state is ClaimState.HELD
+
+
+def test_a_claim_that_has_nothing_to_launch_is_not_among_those_to_be_launched(
+    admission: Admission, claim: ClaimFactory
+) -> None:
+    admission.try_acquire(replace(claim("a", "job/nightly"), launched=True))
+
+    assert admission.unlaunched(NOW + timedelta(hours=1)) == []
+    held = admission.claim("a")
+    assert held is not None
+    assert (held.state, held.launched) == (ClaimState.HELD, True)
+
+
 def test_a_claim_that_will_not_wait_does_not_pass_those_who_do(
     admission: Admission, claim: ClaimFactory
 ) -> None:
@@ -834,3 +856,17 @@ def test_sixteen_threads_never_exceed_a_limit_nor_lose_a_claim(
     assert {key: in_use(admission, key) for key in capacities} == dict.fromkeys(capacities, 0)
     assert [one for key in capacities for one in store.line(key, 9).entries] == []
     assert {one.state for one in store.claims(sorted(set(launches)))} == {ClaimState.DONE}
+
+
+def test_of_sixteen_threads_that_will_not_wait_one_wins_and_the_others_name_it(
+    admission: Admission, claim: ClaimFactory
+) -> None:
+    claims = [claim(f"c{number:02}", "job/nightly") for number in range(16)]
+
+    with ThreadPoolExecutor(16) as pool:
+        grants = list(pool.map(admission.try_acquire, claims))
+
+    (winner,) = (one.claim.claim_id for one in grants if one.claim.state is ClaimState.HELD)
+    refused = [one.claim for one in grants if one.claim.state is ClaimState.DONE]
+    assert len(refused) == 15
+    assert {one.lost_to for one in refused} == {(winner,)}

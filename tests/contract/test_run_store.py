@@ -43,6 +43,7 @@ def new_run() -> Callable[..., Run]:
             assets=("raw/weather", "clean"),
             run_key="k-1",
             held_pools=("gpu", "warehouse"),
+            on_conflict={"job/daily": "skip", "trigger/tide": "queue"},
         )
         return replace(run, **changes)
 
@@ -157,6 +158,19 @@ class TestMove:
 
         run = stored(runs)
         assert (run.started_at, run.finished_at, run.reason) == (AT, LATER, "Step clean failed.")
+
+    def test_which_runs_it_gave_way_to_is_kept(self, runs: RunStore, new_run: Any) -> None:
+        runs.create(new_run())
+
+        runs.move(
+            "run-1",
+            leaves=RUN_LEAVES[RunStatus.CANCELED],
+            to=RunStatus.CANCELED,
+            at=LATER,
+            lost_to=("run-9", "run-0"),
+        )
+
+        assert stored(runs).lost_to == ("run-0", "run-9")
 
     @pytest.mark.parametrize("finished", [RunStatus.SUCCESS, RunStatus.FAILURE, RunStatus.CANCELED])
     @pytest.mark.parametrize("to", list(RunStatus))

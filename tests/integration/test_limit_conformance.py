@@ -1,6 +1,7 @@
 """What each kind of limit admits: a queue, limits, and who runs, through a whole deployment.
 
-Each step lasts a minute. ``see`` gives the runs in the order they were submitted: ``R`` is running, ``q`` queued, ``.`` over.
+Each step lasts a minute. ``see`` gives the runs in the order they were submitted: ``R`` is running, ``q`` queued, ``.`` over,
+``x`` cancelled or skipped.
 """
 
 from __future__ import annotations
@@ -24,7 +25,11 @@ from tidegate.errors import RequestError, UnknownLimitError
 from tidegate.testing import LocalDeployment
 
 Deploy = Callable[..., LocalDeployment]
-MARKS = {"QUEUED": "q", "STARTING": "R", "STARTED": "R", "SUCCESS": ".", "FAILURE": "!"}
+Move = tuple[Any, ...]
+MARKS = {"QUEUED": "q", "STARTING": "R", "STARTED": "R", "SUCCESS": "."} | {
+    "FAILURE": "!",
+    "CANCELED": "x",
+}
 
 
 @op
@@ -117,11 +122,19 @@ def pools(granularity: str = "op", **limits: int) -> dict[str, Any]:
     return {"pools": {"granularity": granularity, "limits": limits}} | runs()
 
 
+def on_conflict(policy: str, limit: int = 1) -> dict[str, Any]:
+    """Of runs of job ``free``."""
+    return {**runs(), "jobs": {"free": {"limit": limit, "on_conflict": policy}}}
+
+
+def by(trigger: str, policy: str) -> Move:
+    """A run of job ``free`` that a trigger asks for."""
+    return ("free", {}, {"trigger": trigger, "on_conflict": policy})
+
+
 EACH = {"applyLimitPerUniqueValue": True}
 BLUE, RED = {"team": "blue"}, {"team": "red"}
 MINUTE = ("advance", 60)
-
-Move = tuple[Any, ...]
 
 TABLE: dict[str, tuple[dict[str, Any], list[Move]]] = {
     "so many runs as the limit, the others in turn": (
@@ -290,6 +303,76 @@ TABLE: dict[str, tuple[dict[str, Any], list[Move]]] = {
         {**runs(), "locations": {"definitions": 2}},
         [("free",), ("long",), ("free",), ("see", "RRq")],
     ),
+    "on conflict queue, a run waits for the one before it": (
+        on_conflict("queue"),
+        [("free",), ("free",), ("long",), ("see", "RqR"), MINUTE, ("see", ".RR")],
+    ),
+    "on conflict skip, a run gives way to those before it, and the next after them runs": (
+        on_conflict("skip", 2),
+        [("free",), ("free",), ("free",), ("long",), ("see", "RRxR"), MINUTE, ("free",)]
+        + [("see", "..xRR")],
+    ),
+    "on conflict skip, a run gives way also to one that is queued": (
+        {**on_conflict("skip"), **runs(1)},
+        [("long",), ("free",), ("free",), ("see", "Rqx")],
+    ),
+    "on conflict queue_one, one waits and no more": (
+        on_conflict("queue_one"),
+        [("free",)] * 3 + [("see", "Rqx"), MINUTE, ("free",), ("free",), ("see", ".Rxqx")],
+    ),
+    "a raised limit lets more in past skip, a lowered one fewer, none at 0": (
+        on_conflict("skip"),
+        [("free",), ("limit", "job/free", 2), ("free",), ("free",), ("see", "RRx")]
+        + [("limit", "job/free", 1), MINUTE, ("free",), ("free",), ("see", "..xRx")]
+        + [MINUTE, ("limit", "job/free", 0), ("free",), ("see", "..x.xx")],
+    ),
+    "a job without a limit skips nobody": (
+        on_conflict("skip", -1),
+        [("free",)] * 3 + [("see", "RRR"), ("limit", "job/free", 1), ("free",), ("see", "RRRx")],
+    ),
+    "while a job is paused, so many of its runs wait as may run, and the others are skipped": (
+        on_conflict("skip"),
+        [("pause", "job/free"), ("free",), ("free",), ("see", "qx"), ("resume", "job/free")]
+        + [("see", "Rx")],
+    ),
+    "a deploy that changes the limit moves the line with it": (
+        on_conflict("skip"),
+        [("free",), ("deploy", on_conflict("skip", 3)), ("free",), ("free",), ("free",)]
+        + [("see", "RRRx")],
+    ),
+    "a deploy that changes the policy changes nothing for the runs that came before it": (
+        on_conflict("queue_one"),
+        [("free",), ("free",), ("deploy", on_conflict("skip")), ("free",), ("free",)]
+        + [("see", "Rqqx"), MINUTE, ("see", ".Rqx"), MINUTE, ("see", "..Rx")],
+    ),
+    "a policy that comes with a deploy finds the limit somebody set": (
+        on_conflict("queue"),
+        [("limit", "job/free", 2), ("deploy", on_conflict("skip")), ("free",), ("free",), ("free",)]
+        + [("see", "RRx")],
+    ),
+    "runs of one trigger are counted among themselves": (
+        runs(),
+        [by("a", "skip"), by("a", "skip"), by("b", "skip"), ("free",), ("see", "RxRR")]
+        + [MINUTE, by("a", "skip"), ("see", ".x..R")],
+    ),
+    "runs of a trigger that queue go one at a time": (
+        runs(),
+        [by("a", "queue")] * 3 + [("see", "Rqq"), MINUTE, ("see", ".Rq")],
+    ),
+    "runs of a trigger that queue one": (
+        runs(),
+        [by("a", "queue_one")] * 3 + [("see", "Rqx"), MINUTE, ("see", ".Rx")],
+    ),
+    "a run gives way at its trigger or at its job, and takes neither place": (
+        on_conflict("skip", 2),
+        [by("a", "skip"), by("a", "skip"), by("b", "skip"), by("c", "skip"), ("see", "RxRx")]
+        + [MINUTE, by("c", "skip"), by("a", "skip"), ("see", ".x.xRR")],
+    ),
+    "the limit of a trigger can be set live": (
+        runs(),
+        [by("a", "skip"), ("limit", "trigger/a", 2), by("a", "skip"), by("a", "skip")]
+        + [("see", "RRx")],
+    ),
     "runs of a backfill let a later live run go first": (
         runs(1),
         [("free",), ("free", {"tidegate/backfill": "b"}), ("free",), ("see", "Rqq")]
@@ -329,7 +412,8 @@ def test_limits_admit(deploy: Deploy, title: str) -> None:
         elif move == "deploy":
             tg.deploy_settings({"concurrency": values[0]})
         else:
-            known.append(tg.submit(move, tags=dict(values[0]) if values else None))
+            tags, options = [*values, {}, {}][:2]
+            known.append(tg.submit(move, tags=tags, **options))
         tg.settle()
     tg.set_limit("runs", -1)
     for key, limit in tg.limits.items():
@@ -338,7 +422,7 @@ def test_limits_admit(deploy: Deploy, title: str) -> None:
         if limit.capacity == 0:
             tg.set_limit(key, 1)
     tg.advance(hours=2)
-    assert {tg.run_status(one) for one in known} == {"SUCCESS"}
+    assert {tg.run_status(one) for one in known} <= {"SUCCESS", "CANCELED"}
     assert {key: limit.in_use for key, limit in tg.limits.items() if limit.in_use} == {}
     assert {key: limit.waiting for key, limit in tg.limits.items() if limit.waiting} == {}
 

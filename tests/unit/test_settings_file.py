@@ -140,7 +140,7 @@ FAULTS = {
         "concurrency.pools.limits has a key 7 that is not text. Put quotes around it."
     ),
     "concurrency: {jobs: {nightly: {limit: 1, on_conflict: explode}}}": (
-        'on_conflict is "explode". Allowed: queue, skip or cancel_oldest.'
+        'on_conflict is "explode". Allowed: queue, skip, cancel_oldest or queue_one.'
     ),
     "concurrency: {jobs: {nightly: }}": "concurrency.jobs.nightly.limit is missing.",
     "concurrency: 5": "tidegate.yaml, line 1: concurrency is 5. Allowed: a mapping.",

@@ -28,6 +28,7 @@ from tidegate.app.pump import Pump, held_at
 from tidegate.app.turns import turn_for
 from tidegate.domain.admission import spend_of, verdict
 from tidegate.domain.claim import (
+    CLOSED,
     UNLIMITED,
     Claim,
     ClaimState,
@@ -183,38 +184,39 @@ class Admission:
         """Claims granted before that moment whose launch is not recorded: what the sweep launches."""
         return self._patience.read(self._store.unlaunched, before, limit)
 
-    def _ask(self, claim: Claim, otherwise: Callable[[Claim, str], Grant | None]) -> Grant:
-        """Grant, or do ``otherwise`` about the limit that refused, which answers None if the claim exists by then."""
-        claim, rated = admissible(claim), dict[str, Limit]()
+    def _ask(self, claim: Claim, otherwise: Callable[[Claim, Limit, Pump], Grant | None]) -> Grant:
+        """Grant, or do ``otherwise`` about the limit that refused, which answers None to have it asked once more."""
+        claim, rated, pump = admissible(claim), dict[str, Limit](), self._pump(None)
         for _ in self._patience.rounds(f"Claim {claim.claim_id}"):
             now = self._clock.now()
             held, spend = held_at(claim, now), _spend(claim, rated.values(), now)
             try:
                 refusal = self._patience.write(self._store.admit, held, spend=spend)
                 if refusal is None:
-                    return Grant(claim=held, launch=(held,))
+                    return Grant(claim=held, launch=(*pump.granted, held))
                 if refusal.claims:
                     known = self._patience.read(self._store.claim, claim.claim_id)
                     grant = None if known is None else self._known(known)
                 else:
-                    self._pump(None).create(refusal, claim)
+                    pump.create(refusal, claim)
                     blocked = verdict(claim, refusal.seen, now).blocked
-                    grant = otherwise(claim, list(blocked)[-1]) if blocked else None
+                    on = list(blocked.values())[-1] if blocked else None
+                    grant = None if on is None else otherwise(claim, on, pump)
                     rated.update({limit.key: limit for limit in refusal.seen})
                 if grant is not None:
-                    return grant
+                    return replace(grant, launch=(*pump.granted, *grant.launch))
             except UnavailableError:
                 continue
         raise AssertionError  # rounds() has raised
 
-    def _park(self, claim: Claim, on: str) -> Grant | None:
+    def _park(self, claim: Claim, on: Limit, pump: Pump) -> Grant | None:
         for _ in self._patience.rounds(f"The turns before {claim.claim_id}"):
             now = self._clock.now()
             turn = turn_for(self._store, self._patience, claim, now)
             parked = replace(
                 claim,
                 state=ClaimState.WAITING,
-                waiting_on=on,
+                waiting_on=on.key,
                 waiting_since=now,
                 place=None if turn is None else turn.place,
             )
@@ -224,9 +226,15 @@ class Admission:
                 return None
         raise AssertionError  # rounds() has raised
 
-    def _refuse(self, claim: Claim, on: str) -> Grant | None:
-        holders = self._patience.read(self._store.holders, on, MOST_NAMED)
-        refused = replace(claim, state=ClaimState.DONE, waiting_on=on, lost_to=tuple(holders))
+    def _refuse(self, claim: Claim, on: Limit, pump: Pump) -> Grant | None:
+        if on.gate == CLOSED and on.room >= claim.units_of(on.key):
+            # Whoever made the room has not looked yet who waits for it. Look, and ask again.
+            pump.look_at([on.key])
+            return None
+        holders = self._patience.read(self._store.holders, on.key, MOST_NAMED)
+        if not holders and on.in_use:
+            return None  # Those it lost to have gone meanwhile.
+        refused = replace(claim, state=ClaimState.DONE, waiting_on=on.key, lost_to=tuple(holders))
         expires_at = self._clock.now() + RETENTION
         is_new = self._patience.write(self._store.refuse, refused, expires_at=expires_at)
         return Grant(claim=refused) if is_new else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tidegate.app.conflict import give_up_place, take_place
 from tidegate.app.launch import finish, launch
 from tidegate.app.run_claim import claim_of
 from tidegate.app.services import Services
@@ -15,7 +16,12 @@ from tidegate.ports import Event
 def admit(services: Services, run_id: str) -> None:
     """Put the run's claim, once; launch whatever that grants. Repeated, it goes on where it stopped."""
     run = services.store.runs.get(run_id)
-    if run is None or run.status.is_finished or run.status is RunStatus.CANCELING:
+    if run is None or run.status is RunStatus.CANCELING:
+        return
+    if not run.status.is_finished:
+        run = take_place(services, run)
+    if run.status.is_finished:
+        give_up_place(services, run)
         return
     services.store.events.append(
         run_id, "enqueued", [Event(run_id=run_id, at=run.created_at, kind=EventKind.RUN_ENQUEUED)]

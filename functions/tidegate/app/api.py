@@ -86,15 +86,21 @@ class _Fields:
 def _submit(services: Services, fields: _Fields) -> dict[str, Any]:
     run = submit(
         services,
-        RunRequest(
-            job=fields.text("job"),
-            run_config=fields.mapping("run_config"),
-            tags=fields.tags(),
-            partition_key=fields.optional_text("partition_key"),
-            run_key=fields.optional_text("run_key"),
-        ),
+        RunRequest(job=fields.text("job"), **_asked(fields)),
     )
     return query.run_document(run)
+
+
+def _asked(fields: _Fields) -> dict[str, Any]:
+    """What requests for a run have in common."""
+    return {
+        "run_config": fields.mapping("run_config"),
+        "tags": fields.tags(),
+        "partition_key": fields.optional_text("partition_key"),
+        "run_key": fields.optional_text("run_key"),
+        "trigger": fields.optional_text("trigger"),
+        "on_conflict": fields.optional_text("on_conflict"),
+    }
 
 
 def _materialize(services: Services, fields: _Fields) -> dict[str, Any]:
@@ -104,10 +110,7 @@ def _materialize(services: Services, fields: _Fields) -> dict[str, Any]:
         RunRequest(
             job=ASSET_JOB,
             assets=select_assets(manifest, fields.text("selection")),
-            run_config=fields.mapping("run_config"),
-            tags=fields.tags(),
-            partition_key=fields.optional_text("partition_key"),
-            run_key=fields.optional_text("run_key"),
+            **_asked(fields),
         ),
     )
     return query.run_document(run)

@@ -12,9 +12,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from tidegate.app.limits import change, setting
+from tidegate.app.limits import change, set_lines, setting
 from tidegate.app.services import Services
-from tidegate.domain.limit import configured_limits, default_capacity
+from tidegate.domain.conflict import is_line
+from tidegate.domain.limit import configured_limits, default_capacity, job_key
 from tidegate.domain.pause import Setting, setting_of
 from tidegate.domain.settings import UNLIMITED, Settings
 
@@ -29,6 +30,7 @@ def apply_settings(services: Services) -> list[str]:
     wanted = {
         "limits": configured_limits(services.settings),
         "rules": _rules(services.settings),
+        "policies": {name: one.on_conflict for name, one in services.settings.jobs.items()},
     }
     body = services.blobs.get(APPLIED)
     applied = json.loads(body) if body else {}
@@ -44,6 +46,9 @@ def apply_settings(services: Services) -> list[str]:
             change_id = _change_id(number, key, before, wish)
             change(services, key, before, wish, action="settings", by=BY, change_id=change_id)
             changed.append(key)
+    for name, policy in wanted["policies"].items():
+        if applied.get("policies", {}).get(name) != policy:
+            set_lines(services, job_key(name))
     services.blobs.put(APPLIED, json.dumps(wanted | {"number": number}, sort_keys=True).encode())
     return changed
 
@@ -68,7 +73,7 @@ def _wishes(
             yield key, _by_rule(services, key)
     if applied.get("rules") != wanted["rules"]:
         for limit in services.admission.limits():
-            named = limit.key in wanted["limits"] or limit.key in was
+            named = limit.key in wanted["limits"] or limit.key in was or is_line(limit.key)
             if not named and setting_of(limit).source in _BY_RULE:
                 yield limit.key, _by_rule(services, limit.key)
 

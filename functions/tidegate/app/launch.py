@@ -306,21 +306,21 @@ def finish(services: Services, run: Run, to: RunStatus, *, reason: str | None) -
     if ended is None:
         ended = runs.get(run.run_id) or run
     if ended.status.is_finished:
-        services.store.events.append(
-            run.run_id,
-            "end",
-            [
-                Event(
-                    run_id=run.run_id,
-                    at=ended.finished_at or now,
-                    kind=_ENDINGS[ended.status],
-                    message=ended.reason or "",
-                    level="ERROR" if ended.status is RunStatus.FAILURE else "INFO",
-                )
-            ],
-        )
-        _publish(services, ended, ended.status)
+        tell_ended(services, ended)
     return run_released(services, run, _plan(services, run))
+
+
+def tell_ended(services: Services, run: Run) -> None:
+    """The last event of a run that is over, and the word to the bus."""
+    event = Event(
+        run_id=run.run_id,
+        at=run.finished_at or services.clock.now(),
+        kind=_ENDINGS[run.status],
+        message=run.reason or "",
+        level="ERROR" if run.status is RunStatus.FAILURE else "INFO",
+    )
+    services.store.events.append(run.run_id, "end", [event])
+    _publish(services, run, run.status)
 
 
 def _plan(services: Services, run: Run) -> RunPlan | None:

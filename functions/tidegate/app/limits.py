@@ -10,6 +10,15 @@ from typing import Any
 
 from tidegate.app.launch import launch
 from tidegate.app.services import Services
+from tidegate.domain.conflict import (
+    TRIGGER,
+    OnConflict,
+    is_line,
+    limit_of_line,
+    line_capacity,
+    line_key,
+    lines_of,
+)
 from tidegate.domain.limit import configured_limits, default_capacity, is_counted
 from tidegate.domain.pause import Setting, setting_of
 from tidegate.domain.settings import UNLIMITED
@@ -18,7 +27,7 @@ from tidegate.ports import Change
 
 BY = "api"
 """Who changed a limit, when the caller does not say."""
-_KINDS = ("runs", "pool", "run-tag", "job", "location")
+_KINDS = ("runs", "pool", "run-tag", "job", "location", "trigger")
 
 
 def set_limit(
@@ -92,7 +101,30 @@ def change(
     # As it was asked for first: by a repeat, what is computed from the limit as it is now may differ.
     made = Setting.from_json(begun.after)
     launch(services, services.admission.set_limit(key, made.admits, source=made.stored_source))
+    set_lines(services, key)
     services.store.audit.done(begun)
+
+
+def set_lines(services: Services, key: str) -> None:
+    """Have the lines of conflict policies follow the limit they go with, also while it is paused."""
+    lines = _lines(services, key)
+    was = setting(services, key) if lines else None
+    while was is not None:
+        for line in lines:
+            capacity = line_capacity(line, was.capacity)
+            launch(services, services.admission.set_limit(line, capacity, source=key))
+        now = setting(services, key)
+        # Who sets the lines last has seen the limit as it is after that.
+        was = None if now is None or now.capacity == was.capacity else now
+
+
+def _lines(services: Services, key: str) -> tuple[str, ...]:
+    """Lines that new runs may come to. A trigger's policy comes with the run."""
+    kind, _, name = key.partition("/")
+    if kind == TRIGGER:
+        return tuple(line_key(key, one) for one in OnConflict if one is not OnConflict.QUEUE)
+    job = services.settings.jobs.get(name) if kind == "job" else None
+    return () if job is None else lines_of({key: job.on_conflict})
 
 
 def history(services: Services, key: str, *, limit: int, cursor: str | None) -> dict[str, Any]:
@@ -140,6 +172,11 @@ def _known(services: Services, key: str) -> Setting | None:
     Raises:
         UnknownLimitError: it is not there, and nobody would ask for it.
     """
+    if is_line(key):
+        limit = limit_of_line(key)
+        raise UnknownLimitError(
+            f"{key!r} follows {limit}.", mend=f"`tidegate limits set {limit} N` changes both."
+        )
     found = setting(services, key)
     if found is not None or is_counted(key, services.settings):
         return found

@@ -7,6 +7,7 @@ from typing import Any
 
 from tidegate.app.services import Services
 from tidegate.domain.claim import ClaimState, Explanation, Limit
+from tidegate.domain.conflict import is_line
 from tidegate.domain.event import EventKind
 from tidegate.domain.pause import setting_of
 from tidegate.domain.run import Run, RunStatus, StepRow, StepStatus, run_claim_id, step_claim_id
@@ -137,7 +138,9 @@ def queue(services: Services, *, limit: int = 100, cursor: str | None = None) ->
 
 
 def limits(services: Services) -> dict[str, Any]:
-    return {"limits": [limit_document(services, one) for one in services.admission.limits()]}
+    """All that can be set. Lines of conflict policies follow the limits they go with, so they are left out."""
+    known = [one for one in services.admission.limits() if not is_line(one.key)]
+    return {"limits": [limit_document(services, one) for one in known]}
 
 
 def show_limit(services: Services, key: str) -> dict[str, Any]:
@@ -223,6 +226,9 @@ def run_document(run: Run) -> dict[str, Any]:
         "assets": None if run.assets is None else list(run.assets),
         "run_key": run.run_key,
         "reason": run.reason,
+        "skipped": run.was_skipped,
+        "lost_to": list(run.lost_to),
+        "on_conflict": dict(run.on_conflict),
         "manifest": run.manifest,
         "created_at": run.created_at.isoformat(),
         "started_at": None if run.started_at is None else run.started_at.isoformat(),

@@ -24,7 +24,7 @@ from tidegate.domain.limit import (
     wants_of_run,
 )
 from tidegate.domain.plan import PlanStep, RunPlan
-from tidegate.domain.run import Run, run_claim_id, step_claim_id
+from tidegate.domain.run import Run, line_claim_id, run_claim_id, step_claim_id
 from tidegate.errors import UnavailableError
 
 MOST_CHOICES = 8
@@ -123,6 +123,8 @@ def run_released(services: Services, run: Run, plan: RunPlan | None) -> list[Cla
     claim = None if kept is None else services.admission.claim(whole)
     if claim is None or claim.state is not ClaimState.DONE:
         granted += services.admission.release(whole)
+    if run.lines:
+        granted += services.admission.release(line_claim_id(run.run_id))
     if plan is not None:
         forget_limits(services, run, plan)
     return granted

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import fastjsonschema
 
+from tidegate.app.conflict import take_place
 from tidegate.app.services import Services
 from tidegate.domain import partitions
+from tidegate.domain.conflict import OnConflict
 from tidegate.domain.executor import executor_of
-from tidegate.domain.limit import held_pools, pool_capacity, pool_key
+from tidegate.domain.limit import held_pools, policies_of, pool_capacity, pool_key
 from tidegate.domain.pause import setting_of
 from tidegate.domain.run import (
     Run,
@@ -43,13 +46,18 @@ class RunRequest:
     partition_key: str | None = None
     run_key: str | None = None
     origin: str = "api"
+    trigger: str | None = None
+    """What asks for it, when its runs are counted among themselves: one at a time."""
+    on_conflict: str | None = None
+    """What it does about runs of its trigger that are not over; None is ``queue``."""
 
 
 def submit(services: Services, request: RunRequest) -> Run:
     """Create the run, or find the one this run key created before, and hand it to the queue.
 
     Everything is checked before anything is written. A caller that dies after the write leaves a QUEUED run; the
-    same request again, or the sweep, hands it on.
+    same request again, or the sweep, hands it on. A run that gives way to others by its conflict policy is kept:
+    it is CANCELED, and says which they were.
 
     Raises:
         UnknownJobError, UnknownAssetError, UnknownPartitionError, ConfigError, RequestError: nothing was created.
@@ -58,9 +66,20 @@ def submit(services: Services, request: RunRequest) -> Run:
     _publish_manifest(services)
     stored, created = services.store.runs.create(run)
     if stored.status is RunStatus.QUEUED:
+        stored = _placed(services, stored, is_new=created)
+    if stored.status is RunStatus.QUEUED:
         _wake_queue(services, stored)
     logger.info("run_submitted", extra={"run_id": stored.run_id, "run_created": created})
     return stored
+
+
+def _placed(services: Services, run: Run, *, is_new: bool) -> Run:
+    """The run, CANCELED if others came first. If that cannot be found out now, the queue function will."""
+    try:
+        return take_place(services, run, is_new=is_new)
+    except StoreError as error:
+        logger.warning("place_not_taken", extra={"run_id": run.run_id, "reason": str(error)})
+        return run
 
 
 def _wake_queue(services: Services, run: Run) -> None:
@@ -81,6 +100,7 @@ def _new_run(services: Services, request: RunRequest) -> Run:
     config = request.run_config if request.run_config is not None else (job["run_config"] or {})
     check_config(manifest, steps, config)
     executor_of(job.get("executor"), config)
+    policy = _checked_policy(request)
     held = held_pools(manifest.plan(request.job, request.assets), services.settings)
     _check_slots(services, steps, held)
     tags = {**job["tags"], **canonical_tags(request.tags)}
@@ -108,7 +128,26 @@ def _new_run(services: Services, request: RunRequest) -> Run:
         assets=request.assets,
         run_key=request.run_key,
         held_pools=held,
+        on_conflict=policies_of(request.job, request.trigger, policy, services.settings),
     )
+
+
+def _checked_policy(request: RunRequest) -> OnConflict:
+    name, given = request.trigger, request.on_conflict
+    if name is not None and not re.fullmatch(r"\S{1,200}", name):
+        raise RequestError(
+            f"A trigger cannot be named {name!r}.", mend="1 to 200 characters without spaces."
+        )
+    if given is not None and given not in list(OnConflict):
+        raise RequestError(
+            f"There is no conflict policy {given!r}.", mend=f"Policies: {', '.join(OnConflict)}."
+        )
+    if given is not None and name is None:
+        raise RequestError(
+            "A conflict policy needs the trigger whose runs it is about.",
+            mend=f"Name it; for all runs of the job set concurrency.jobs.{request.job}.on_conflict.",
+        )
+    return OnConflict.QUEUE if given is None else OnConflict(given)
 
 
 def _publish_manifest(services: Services) -> None:

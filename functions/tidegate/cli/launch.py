@@ -16,6 +16,9 @@ from tidegate.errors import ConfigError, RequestError
 
 app = typer.Typer(help="Launch jobs.", no_args_is_help=True)
 
+SKIPPED = 3
+"""Exit code of a launch whose run gave way to others by its conflict policy."""
+
 Partition = Annotated[str | None, typer.Option("--partition", help="The partition to run for.")]
 Config = Annotated[
     Path | None,
@@ -27,6 +30,17 @@ Tags = Annotated[
 RunKey = Annotated[
     str | None,
     typer.Option("--run-key", help="The same key asks for the same run: it is created once."),
+]
+Trigger = Annotated[
+    str | None,
+    typer.Option("--trigger", help="What asks for it: its runs go one at a time."),
+]
+Conflict = Annotated[
+    str | None,
+    typer.Option(
+        "--on-conflict",
+        help="If a run of the trigger is not over: queue, skip or queue_one.",
+    ),
 ]
 Wait = Annotated[bool, typer.Option("--wait", help="Show progress until the run ends.")]
 
@@ -42,6 +56,8 @@ def materialize(
     config: Config = None,
     tags: Tags = None,
     run_key: RunKey = None,
+    trigger: Trigger = None,
+    on_conflict: Conflict = None,
     wait: Wait = False,
     as_json: AsJson = False,
     target: Target = None,
@@ -50,7 +66,9 @@ def materialize(
     _launch(
         connect.connect(target),
         "materialize",
-        {"selection": select} | _fields(partition, config, tags, run_key),
+        {"selection": select}
+        | _fields(partition, config, tags, run_key)
+        | {"trigger": trigger, "on_conflict": on_conflict},
         wait=wait,
         as_json=as_json,
     )
@@ -63,6 +81,8 @@ def launch_job(
     config: Config = None,
     tags: Tags = None,
     run_key: RunKey = None,
+    trigger: Trigger = None,
+    on_conflict: Conflict = None,
     wait: Wait = False,
     as_json: AsJson = False,
     target: Target = None,
@@ -71,7 +91,9 @@ def launch_job(
     _launch(
         connect.connect(target),
         "submit",
-        {"job": name} | _fields(partition, config, tags, run_key),
+        {"job": name}
+        | _fields(partition, config, tags, run_key)
+        | {"trigger": trigger, "on_conflict": on_conflict},
         wait=wait,
         as_json=as_json,
     )
@@ -94,6 +116,12 @@ def _launch(
     client: connect.Client, action: str, fields: dict[str, Any], *, wait: bool, as_json: bool
 ) -> None:
     run = client.call(action, **fields)
+    if run["skipped"]:
+        if as_json:
+            screen.print_json(run)
+        else:
+            typer.echo(f"Run {run['run_id']} was {run['reason']}.")
+        raise typer.Exit(SKIPPED)
     if wait:
         from tidegate.cli.follow import follow
 

@@ -69,7 +69,8 @@ class Claim:
     waiting_since: datetime | None = None
     granted_at: datetime | None = None
     launched: bool = False
-    """False while HELD: a caller died between grant and launch; the sweep launches it."""
+    """False while HELD: a caller died between grant and launch; the sweep launches it. True from the beginning: there is
+    nothing to launch."""
     handed_to: tuple[str, ...] = ()
     """Claims granted on the way by calls about this one, so that a retried call launches them again."""
     lost_to: tuple[str, ...] = ()

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 
 from tidegate.domain.claim import Want
+from tidegate.domain.conflict import TRIGGER, OnConflict, limit_of_line, line_capacity
 from tidegate.domain.executor import Executor
 from tidegate.domain.plan import PlanStep, RunPlan
 from tidegate.domain.run import Run
@@ -24,6 +25,11 @@ def pool_key(name: str) -> str:
 
 def job_key(name: str) -> str:
     return f"job/{name}"
+
+
+def trigger_key(name: str) -> str:
+    """Runs that one schedule, sensor, webhook or caller asks for."""
+    return f"trigger/{name}"
 
 
 def location_key(name: str) -> str:
@@ -75,6 +81,31 @@ def wants_of_run(run: Run, settings: Settings) -> tuple[Want, ...]:
     return tuple(_merged(_run_wants(run, settings)))
 
 
+def policies_of(
+    job: str, trigger: str | None, on_conflict: str, settings: Settings
+) -> dict[str, str]:
+    """What a run submitted now does about those before it, by limit. ``on_conflict`` is about its trigger's."""
+    policies = {}
+    rule = settings.jobs.get(job)
+    if rule is not None and rule.on_conflict != OnConflict.QUEUE:
+        policies[job_key(job)] = rule.on_conflict
+    if trigger is not None:
+        policies[trigger_key(trigger)] = on_conflict
+    return policies
+
+
+def wants_of_line(run: Run, settings: Settings) -> tuple[Want, ...]:
+    """A place in each line it stands in, from submit to end."""
+    wants = []
+    for line in run.lines:
+        capacity = configured_limits(settings).get(limit_of_line(line))
+        if capacity is None:
+            capacity = default_capacity(limit_of_line(line), settings)
+        capacity = UNLIMITED if capacity is None else line_capacity(line, capacity)
+        wants.append(Want(limit=line, capacity=capacity))
+    return tuple(wants)
+
+
 def wants_of_step(
     step: PlanStep, settings: Settings, run: Run, executor: Executor
 ) -> tuple[Want, ...]:
@@ -122,17 +153,19 @@ def default_capacity(key: str, settings: Settings) -> int | None:
                 return rule.limit
     if kind == "ahead":
         return settings.op_granularity_run_buffer or UNLIMITED
+    if kind == TRIGGER:
+        return 1
     return None
 
 
 def is_counted(key: str, settings: Settings) -> bool:
     """Whether every run, or step, that the limit is about holds it, so that it can be set live and be exact.
 
-    Pools always are. By job, location and tag runs are counted where settings say so; a limit of -1 counts and
+    Pools always are, and triggers. By job, location and tag runs are counted where settings say so; a limit of -1 counts and
     limits nothing.
     """
     kind, _, name = key.partition("/")
-    if kind == "pool":
+    if kind in ("pool", TRIGGER):
         return bool(name) and not any(char.isspace() for char in name)
     return key in configured_limits(settings) or (
         kind == "run-tag" and default_capacity(key, settings) is not None
@@ -147,6 +180,9 @@ def _run_wants(run: Run, settings: Settings) -> Iterator[Want]:
     if run.location in settings.locations:
         yield Want(limit=location_key(run.location), capacity=settings.locations[run.location])
     yield from _tag_wants(run.tags, settings.tag_limits, tag_key)
+    for key in run.on_conflict:
+        if key.startswith(trigger_key("")):
+            yield Want(limit=key, capacity=1)
     for name in run.held_pools:
         yield Want(limit=pool_key(name), capacity=pool_capacity(settings, name))
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
+
+from tidegate.domain.conflict import SKIPPED, lines_of
 
 _NAMESPACE = uuid.UUID("6f1d3c5e-0a57-5c0e-9d7e-71de6a7e0001")
 
@@ -36,7 +39,7 @@ RUN_LEAVES: dict[RunStatus, frozenset[RunStatus]] = {
     RunStatus.STARTING: frozenset({RunStatus.QUEUED}),
     RunStatus.STARTED: frozenset({RunStatus.STARTING}),
     RunStatus.CANCELING: frozenset({RunStatus.QUEUED, RunStatus.STARTING, RunStatus.STARTED}),
-    RunStatus.CANCELED: frozenset({RunStatus.CANCELING}),
+    RunStatus.CANCELED: frozenset({RunStatus.QUEUED, RunStatus.CANCELING}),
     RunStatus.SUCCESS: frozenset({RunStatus.STARTING, RunStatus.STARTED}),
     RunStatus.FAILURE: frozenset({RunStatus.QUEUED, RunStatus.STARTING, RunStatus.STARTED}),
 }
@@ -87,11 +90,25 @@ class Run:
     run_key: str | None = None
     held_pools: tuple[str, ...] = ()
     """Pools of which the run itself takes a slot, from launch to end; its steps do not."""
+    on_conflict: Mapping[str, str] = field(default_factory=dict)
+    """By limit, what it does about runs that came before it: {"job/nightly": "skip"}. See ``conflict.py``."""
     started_at: datetime | None = None
     """When it was admitted."""
     finished_at: datetime | None = None
     reason: str | None = None
     """Why it failed or was cancelled, in one sentence."""
+    lost_to: tuple[str, ...] = ()
+    """It was skipped because these runs came first."""
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """Lines in which it has a place from submit to its end."""
+        return lines_of(self.on_conflict)
+
+    @property
+    def was_skipped(self) -> bool:
+        """It gave way to others by its conflict policy, and never ran."""
+        return self.status is RunStatus.CANCELED and (self.reason or "").startswith(SKIPPED)
 
     @property
     def priority(self) -> int:
@@ -174,6 +191,11 @@ def step_claim_id(run_id: str, index: int, attempt: int) -> str:
 
 def run_claim_id(run_id: str) -> str:
     return f"run/{run_id}"
+
+
+def line_claim_id(run_id: str) -> str:
+    """Of its place in the lines of its job and its trigger."""
+    return f"run/{run_id}/line"
 
 
 def subject_of_claim(claim_id: str) -> tuple[str, int | None, int | None] | None:

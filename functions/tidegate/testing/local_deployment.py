@@ -99,9 +99,23 @@ class LocalDeployment:
         tags: Mapping[str, str] | None = None,
         partition_key: str | None = None,
         run_key: str | None = None,
+        trigger: str | None = None,
+        on_conflict: str | None = None,
     ) -> str:
-        """Submit a run of a job. Answers its id; nothing has moved before ``settle``."""
-        return self._run_id("submit", run_config, tags, partition_key, run_key, job=job)
+        """Submit a run of a job. Answers its id; nothing has moved before ``settle``.
+
+        By a conflict policy it may be over at once: ``run(id).lost_to`` names the runs that came first.
+        """
+        return self._run_id(
+            "submit",
+            run_config,
+            tags,
+            job=job,
+            partition_key=partition_key,
+            run_key=run_key,
+            trigger=trigger,
+            on_conflict=on_conflict,
+        )
 
     def materialize(
         self,
@@ -111,10 +125,19 @@ class LocalDeployment:
         tags: Mapping[str, str] | None = None,
         partition_key: str | None = None,
         run_key: str | None = None,
+        trigger: str | None = None,
+        on_conflict: str | None = None,
     ) -> str:
         """Submit a run of the selected assets."""
         return self._run_id(
-            "materialize", run_config, tags, partition_key, run_key, selection=selection
+            "materialize",
+            run_config,
+            tags,
+            selection=selection,
+            partition_key=partition_key,
+            run_key=run_key,
+            trigger=trigger,
+            on_conflict=on_conflict,
         )
 
     def _run_id(
@@ -122,8 +145,6 @@ class LocalDeployment:
         action: str,
         run_config: Any,
         tags: Mapping[str, str] | None,
-        partition_key: str | None,
-        run_key: str | None,
         **fields: Any,
     ) -> str:
         config = (
@@ -132,8 +153,6 @@ class LocalDeployment:
         given = {
             "run_config": config,
             "tags": None if tags is None else dict(tags),
-            "partition_key": partition_key,
-            "run_key": run_key,
         }
         result = self.call(action, **fields, **given)
         return str(result["run_id"])
@@ -167,6 +186,7 @@ class LocalDeployment:
             created_at=datetime.fromisoformat(shown["created_at"]),
             started_at=_moment(shown["started_at"]),
             finished_at=_moment(shown["finished_at"]),
+            lost_to=tuple(shown["lost_to"]),
             events=tuple(
                 EventView(**{**one, "at": datetime.fromisoformat(one["at"])})
                 for one in self._events(run_id)

@@ -33,11 +33,13 @@ class RunView:
     reasons: dict[str, str]
     """Step key -> why it failed or was skipped."""
     reason: str | None
-    """Why the run failed."""
+    """Why the run failed or was cancelled."""
     partition_key: str | None
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+    lost_to: tuple[str, ...]
+    """Runs it gave way to, by its conflict policy."""
     events: tuple[EventView, ...]
 
 

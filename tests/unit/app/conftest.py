@@ -27,6 +27,7 @@ from tidegate.app.submit import RunRequest, submit
 from tidegate.app.wake import wake
 from tidegate.domain.settings import Settings
 from tidegate.domain.task import Report, StepFailure
+from tidegate.errors import StoreError
 from tidegate.manifest.document import JobDoc, Manifest, StepDoc
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -66,20 +67,21 @@ class Crash(BaseException):
 
 @dataclass
 class Trouble:
-    """Strikes at one call among all calls to ports: before it is done, or after."""
+    """Strikes at one call among all calls to ports: before it is done, or after. The caller dies, or gets the error."""
 
     at: int = -1
     after: bool = False
+    error: Callable[[], BaseException] = Crash
     calls: int = 0
 
     def around(self, call: Callable[..., Any]) -> Callable[..., Any]:
         def wrapped(*args: Any, **kwargs: Any) -> Any:
             number, self.calls = self.calls, self.calls + 1
             if number == self.at and not self.after:
-                raise Crash
+                raise self.error()
             answer = call(*args, **kwargs)
             if number == self.at:
-                raise Crash
+                raise self.error()
             return answer
 
         return wrapped
@@ -150,7 +152,7 @@ class World:
         while True:
             try:
                 return call()
-            except Crash:
+            except (Crash, StoreError):
                 continue
 
     def settle(self) -> None:

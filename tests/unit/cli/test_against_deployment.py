@@ -181,3 +181,23 @@ def test_what_is_deployed_is_listed(deployed: LocalDeployment, tidegate: Tidegat
         "",
         "ASSET   GROUP    KIND  PARTITIONS  MADE FROM",
     ]
+
+
+def test_a_run_that_gives_way_is_said_to_and_shown_and_its_line_is_not_among_the_limits(
+    deployed: LocalDeployment, tidegate: Tidegate
+) -> None:
+    first = deployed.submit("counting", trigger="tide", on_conflict="skip")
+
+    asked = ("job", "launch", "counting", "--trigger", "tide", "--on-conflict", "skip")
+    printed = tidegate(*asked)
+    second = deployed.runs()[0]
+    shown = tidegate("runs", "show", second)
+    listed = tidegate("limits", "list")
+    refused = tidegate("limits", "set", "line/trigger/tide/skip", "3")
+
+    reason = f"skipped: run {first} of trigger tide came first"
+    assert (printed.out, printed.code) == (f"Run {second} was {reason}.\n", 3)
+    assert reason in shown.out
+    assert "line/" not in listed.out
+    assert "'line/trigger/tide/skip' follows trigger/tide." in refused.err
+    assert "tidegate limits set trigger/tide N" in refused.err

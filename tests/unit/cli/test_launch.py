@@ -93,6 +93,40 @@ def test_waiting_ends_with_the_exit_code_of_the_run(
     assert client.calls[-1] == ("runs.status", {"run_id": RUN})
 
 
+SKIP = run_of(
+    status="CANCELED",
+    skipped=True,
+    lost_to=["r1"],
+    reason="skipped: run r1 of trigger tide came first",
+)
+
+
+@pytest.mark.parametrize("more", [[], ["--wait"]])
+def test_a_skipped_run_is_said_in_one_sentence_with_an_exit_code_of_its_own(
+    client: FakeClient, tidegate: Tidegate, more: list[str]
+) -> None:
+    client.answers["submit"] = SKIP
+
+    printed = tidegate(
+        *("job", "launch", "nightly", "--trigger", "tide", "--on-conflict", "skip"), *more
+    )
+
+    assert printed.out == f"Run {RUN} was skipped: run r1 of trigger tide came first.\n"
+    assert printed.code == 3
+    ((_, fields),) = client.calls
+    assert (fields["trigger"], fields["on_conflict"]) == ("tide", "skip")
+
+
+def test_json_of_a_skipped_run_is_the_run_with_the_same_exit_code(
+    client: FakeClient, tidegate: Tidegate
+) -> None:
+    client.answers["submit"] = SKIP
+
+    printed = tidegate("job", "launch", "nightly", "--json")
+
+    assert (json.loads(printed.out), printed.code) == (SKIP, 3)
+
+
 def test_json_of_a_launch_is_the_run(tidegate: Tidegate) -> None:
     assert json.loads(tidegate("job", "launch", "nightly", "--json").out) == QUEUED
 

@@ -161,7 +161,7 @@ def asked_of(claim: Claim) -> bytes:
 
 
 def claim_row(claim: Claim) -> AdmissionTable:
-    is_held = claim.state is ClaimState.HELD
+    needs_launch = claim.state is ClaimState.HELD and not claim.launched
     return AdmissionTable(
         claim_pk(claim.claim_id),
         CLAIM,
@@ -170,7 +170,8 @@ def claim_row(claim: Claim) -> AdmissionTable:
         waiting_on=claim.waiting_on,
         waiting_since=claim.waiting_since,
         granted_at=claim.granted_at,
-        unlaunched=shard_of(claim.claim_id) if is_held else None,
+        unlaunched=shard_of(claim.claim_id) if needs_launch else None,
+        launched=claim.launched or None,
         lost_to=set(claim.lost_to) or None,
     )
 

@@ -114,6 +114,7 @@ class RunRow(RunsTable):
     started_at = UTCDateTimeAttribute(null=True)
     finished_at = UTCDateTimeAttribute(null=True)
     reason = UnicodeAttribute(null=True)
+    lost_to = UnicodeSetAttribute(null=True)
     asked = PackedAttribute()
     """What the run was asked to do and never changes: tags, run config, assets. Packed, because each change of the
     status pays for the whole item."""

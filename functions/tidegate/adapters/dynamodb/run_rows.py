@@ -43,6 +43,7 @@ def run_row(run: Run) -> RunRow:
             "run_config": run.run_config,
             "assets": None if run.assets is None else list(run.assets),
             "pools": list(run.held_pools),
+            "on_conflict": dict(run.on_conflict),
         }
     )
     fitting(
@@ -69,6 +70,7 @@ def run_row(run: Run) -> RunRow:
         started_at=run.started_at,
         finished_at=run.finished_at,
         reason=storable(run.reason),
+        lost_to=set(run.lost_to) or None,
         asked=asked,
     )
 
@@ -90,9 +92,11 @@ def run_of(row: RunRow) -> Run:
         assets=None if assets is None else tuple(assets),
         run_key=row.run_key,
         held_pools=tuple(asked.get("pools", ())),
+        on_conflict=asked.get("on_conflict", {}),
         started_at=row.started_at,
         finished_at=row.finished_at,
         reason=row.reason,
+        lost_to=tuple(sorted(row.lost_to or ())),
     )
 
 

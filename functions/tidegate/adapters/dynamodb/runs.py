@@ -111,6 +111,7 @@ class DynamoRunStore:
         to: RunStatus,
         at: datetime,
         reason: str | None = None,
+        lost_to: tuple[str, ...] = (),
     ) -> Run | None:
         """Key: pk run id, sk ``run``. Condition: status in ``leaves``. 1 write unit for each KB, and 2 for the index.
 
@@ -125,6 +126,8 @@ class DynamoRunStore:
             actions.append(RunRow.finished_at.set(at))
         if reason is not None:
             actions.append(_or_remove(RunRow.reason, storable(reason)))
+        if lost_to:
+            actions.append(RunRow.lost_to.set(set(lost_to)))
         row, moved = write.update(
             "runs.move", RunRow, run_id, RUN, actions, status_in(RunRow, leaves)
         )

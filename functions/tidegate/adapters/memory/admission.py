@@ -326,7 +326,8 @@ class MemoryAdmissionStore:
         handed = () if stored is None else stored.handed_to
         self._claims[claim.claim_id] = replace(claim, handed_to=handed) if handed else claim
         assert claim.granted_at is not None
-        self._unlaunched[claim.claim_id] = claim.granted_at
+        if not claim.launched:
+            self._unlaunched[claim.claim_id] = claim.granted_at
         for want in claim.wants:
             self._rows(want.limit).holds[claim.claim_id] = want.units
 

@@ -43,6 +43,7 @@ class MemoryRunStore:
         to: RunStatus,
         at: datetime,
         reason: str | None = None,
+        lost_to: tuple[str, ...] = (),
     ) -> Run | None:
         with self._lock:
             run = self._runs.get(run_id)
@@ -54,6 +55,7 @@ class MemoryRunStore:
                 started_at=at if to is RunStatus.STARTING else run.started_at,
                 finished_at=at if to.is_finished else run.finished_at,
                 reason=run.reason if reason is None else storable(reason),
+                lost_to=tuple(sorted(lost_to)) or run.lost_to,
             )
             self._runs[run_id] = run
             return run
