@@ -1,14 +1,16 @@
-"""Partitions: a list of names, or windows of time. Pure: "now" is always an argument,
-``current_time``."""
+"""Partitions: lists of names, windows of time, or combinations. Pure: "now" is always an argument, ``current_time``."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from difflib import get_close_matches
-from typing import Any
+from functools import cached_property, lru_cache
+from typing import Any, NoReturn, Protocol
 
+from tidegate.domain.partition_set import PartitionSet
 from tidegate.errors import DefinitionError, InvocationError, UnknownPartitionError
 
 _CONTROL = frozenset("\a\b\f\n\r\t\v\0")
@@ -34,33 +36,113 @@ class PartitionKeyRange:
     end: str
 
 
-class PartitionsDefinition:
-    """What all kinds of partitions answer. Two are equal when their documents are."""
+DynamicKeys = Mapping[str, Iterable[str]]
+"""Name of a dynamic definition -> its keys, in order; a mapping of keys to their numbers says which number each has."""
 
-    def get_partition_keys(self, current_time: datetime | None = None) -> Sequence[str]:
-        """All keys there are at ``current_time``, in order.
+
+class PartitionSpace(Protocol):
+    """The partitions of a definition at one moment, by number. Numbers keep the order of the keys, have gaps, and stay
+    what they are as time goes on and keys are added."""
+
+    @property
+    def everything(self) -> PartitionSet:
+        """All that there are."""
+
+    def number(self, key: str) -> int | None:
+        """The number of a key; None if there is no such partition."""
+
+    def key(self, number: int) -> str:
+        """The key of a number."""
+
+
+class PartitionsDefinition:
+    """What all kinds of partitions answer. Two are equal when their documents are.
+
+    Where keys depend on the time, ``current_time`` says when; where they are dynamic, ``dynamic_partitions_store`` says which there are.
+    """
+
+    def space(
+        self,
+        current_time: datetime | None = None,
+        dynamic_partitions_store: DynamicKeys | None = None,
+    ) -> PartitionSpace:
+        """
+        Raises:
+            InvocationError: the keys depend on what is not given.
+        """
+        raise TypeError(f"{type(self).__name__} has no partitions.")
+
+    def get_partition_keys(
+        self,
+        current_time: datetime | None = None,
+        dynamic_partitions_store: DynamicKeys | None = None,
+    ) -> Sequence[str]:
+        """All keys there are, in order.
 
         Raises:
-            InvocationError: the keys depend on the time, and none is given.
+            InvocationError: they depend on what is not given.
         """
-        raise TypeError(f"{type(self).__name__} lists no keys.")
+        space = self.space(current_time, dynamic_partitions_store)
+        return [space.key(number) for number in space.everything]
 
-    def has_partition_key(self, partition_key: str, current_time: datetime | None = None) -> bool:
-        return partition_key in self.get_partition_keys(current_time)
+    def has_partition_key(
+        self,
+        partition_key: str,
+        current_time: datetime | None = None,
+        dynamic_partitions_store: DynamicKeys | None = None,
+    ) -> bool:
+        return self.space(current_time, dynamic_partitions_store).number(partition_key) is not None
 
-    def get_first_partition_key(self, current_time: datetime | None = None) -> str | None:
+    def get_first_partition_key(
+        self,
+        current_time: datetime | None = None,
+        dynamic_partitions_store: DynamicKeys | None = None,
+    ) -> str | None:
         """The first key; None when there is none yet."""
-        return next(iter(self.get_partition_keys(current_time)), None)
+        space = self.space(current_time, dynamic_partitions_store)
+        first = space.everything.first
+        return None if first is None else space.key(first)
 
-    def get_last_partition_key(self, current_time: datetime | None = None) -> str | None:
+    def get_last_partition_key(
+        self,
+        current_time: datetime | None = None,
+        dynamic_partitions_store: DynamicKeys | None = None,
+    ) -> str | None:
         """The last key; None when there is none yet."""
-        return next(iter(self.get_partition_keys(current_time)[-1:]), None)
+        space = self.space(current_time, dynamic_partitions_store)
+        last = space.everything.last
+        return None if last is None else space.key(last)
 
-    def get_num_partitions(self, current_time: datetime | None = None) -> int:
-        return len(self.get_partition_keys(current_time))
+    def get_next_partition_key(
+        self,
+        partition_key: str,
+        current_time: datetime | None = None,
+        dynamic_partitions_store: DynamicKeys | None = None,
+    ) -> str | None:
+        """The key after this one; None when it is the last.
+
+        Raises:
+            UnknownPartitionError: there is no such key.
+        """
+        self.validate_partition_key(partition_key, current_time, dynamic_partitions_store)
+        space = self.space(current_time, dynamic_partitions_store)
+        number, last = space.number(partition_key), space.everything.last
+        assert number is not None and last is not None
+        after = (space.everything & PartitionSet.range(number + 1, last + 1)).first
+        return None if after is None else space.key(after)
+
+    def get_num_partitions(
+        self,
+        current_time: datetime | None = None,
+        dynamic_partitions_store: DynamicKeys | None = None,
+    ) -> int:
+        return len(self.space(current_time, dynamic_partitions_store).everything)
 
     def get_partition_keys_in_range(
-        self, partition_key_range: PartitionKeyRange, current_time: datetime | None = None
+        self,
+        partition_key_range: PartitionKeyRange,
+        current_time: datetime | None = None,
+        dynamic_partitions_store: DynamicKeys | None = None,
     ) -> Sequence[str]:
         """The keys of a range.
 
@@ -68,39 +150,70 @@ class PartitionsDefinition:
             UnknownPartitionError: one of its ends is no key.
             InvocationError: it ends before it starts.
         """
+        found = self.subset_of_range(partition_key_range, current_time, dynamic_partitions_store)
+        space = self.space(current_time, dynamic_partitions_store)
+        return [space.key(number) for number in found]
+
+    def subset_of_range(
+        self,
+        partition_key_range: PartitionKeyRange,
+        current_time: datetime | None = None,
+        dynamic_partitions_store: DynamicKeys | None = None,
+    ) -> PartitionSet:
+        """The numbers of the keys of a range. Raises as ``get_partition_keys_in_range``."""
+        numbers = []
+        space = self.space(current_time, dynamic_partitions_store)
         for key in (partition_key_range.start, partition_key_range.end):
-            self.validate_partition_key(key, current_time)
-        keys = self.get_partition_keys(current_time)
-        first, last = keys.index(partition_key_range.start), keys.index(partition_key_range.end)
-        if last < first:
-            raise InvocationError(
-                f"The range {partition_key_range.start!r} to {partition_key_range.end!r} "
-                "ends before it starts.",
-                mend="Give the earlier key first.",
-            )
-        return keys[first : last + 1]
+            number = space.number(key)
+            if number is None:
+                self.refuse_key(key, current_time, dynamic_partitions_store)
+            numbers.append(number)
+        if numbers[1] < numbers[0]:
+            raise range_backwards(partition_key_range)
+        return space.everything & PartitionSet.range(numbers[0], numbers[1] + 1)
 
     def validate_partition_key(
-        self, partition_key: str, current_time: datetime | None = None
+        self,
+        partition_key: str,
+        current_time: datetime | None = None,
+        dynamic_partitions_store: DynamicKeys | None = None,
     ) -> None:
         """Raise UnknownPartitionError unless the key is one at ``current_time``."""
-        if not self.has_partition_key(partition_key, current_time):
-            raise UnknownPartitionError(
-                f"There is no partition {partition_key!r}.",
-                mend=f"{self.near(partition_key, current_time)}{self.describe(current_time)}",
-            )
+        if not self.has_partition_key(partition_key, current_time, dynamic_partitions_store):
+            self.refuse_key(partition_key, current_time, dynamic_partitions_store)
 
-    def near(self, partition_key: str, current_time: datetime | None = None) -> str:
+    def refuse_key(
+        self,
+        partition_key: str,
+        current_time: datetime | None,
+        dynamic_partitions_store: DynamicKeys | None,
+    ) -> NoReturn:
+        near = self.near(partition_key, current_time, dynamic_partitions_store)
+        described = self.describe(current_time, dynamic_partitions_store)
+        raise UnknownPartitionError(
+            f"There is no partition {partition_key!r}.", mend=f"{near}{described}"
+        )
+
+    def near(
+        self,
+        partition_key: str,
+        current_time: datetime | None = None,
+        dynamic_partitions_store: DynamicKeys | None = None,
+    ) -> str:
         """``Did you mean ...? `` when a key is similar, else empty."""
         return ""
 
-    def describe(self, current_time: datetime | None = None) -> str:
+    def describe(
+        self,
+        current_time: datetime | None = None,
+        dynamic_partitions_store: DynamicKeys | None = None,
+    ) -> str:
         """Which keys there are, in one sentence."""
-        first = self.get_first_partition_key(current_time)
+        first = self.get_first_partition_key(current_time, dynamic_partitions_store)
         if first is None:
             return "There is no partition yet."
-        count = self.get_num_partitions(current_time)
-        last = self.get_last_partition_key(current_time)
+        count = self.get_num_partitions(current_time, dynamic_partitions_store)
+        last = self.get_last_partition_key(current_time, dynamic_partitions_store)
         return f"There are {count}: {first!r} to {last!r}." if count > 1 else f"There is {first!r}."
 
     def to_json(self) -> dict[str, Any]:
@@ -115,6 +228,40 @@ class PartitionsDefinition:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.to_json()!r})"
+
+
+def is_key(key: object) -> bool:
+    """Text that can be a key by itself."""
+    return isinstance(key, str) and bool(key) and "..." not in key and _CONTROL.isdisjoint(key)
+
+
+def range_backwards(given: PartitionKeyRange) -> InvocationError:
+    return InvocationError(
+        f"The range {given.start!r} to {given.end!r} ends before it starts.",
+        mend="Give the earlier key first.",
+    )
+
+
+class KeySpace:
+    """Partitions whose keys are a list."""
+
+    def __init__(self, keys: Mapping[str, int]) -> None:
+        """Key -> number, in order of the numbers."""
+        self._numbers = keys
+
+    @cached_property
+    def everything(self) -> PartitionSet:
+        return PartitionSet.of(self._numbers.values())
+
+    @cached_property
+    def _keys(self) -> dict[int, str]:
+        return {number: key for key, number in self._numbers.items()}
+
+    def number(self, key: str) -> int | None:
+        return self._numbers.get(key)
+
+    def key(self, number: int) -> str:
+        return self._keys[number]
 
 
 class StaticPartitionsDefinition(PartitionsDefinition):
@@ -139,32 +286,107 @@ class StaticPartitionsDefinition(PartitionsDefinition):
                 )
             self._place[key] = number
         self._keys = tuple(partition_keys)
+        self._space = KeySpace(self._place)
 
     @staticmethod
     def _check(key: Any) -> None:
-        if not isinstance(key, str) or not key or "..." in key or not _CONTROL.isdisjoint(key):
+        if not is_key(key):
             raise DefinitionError(
                 f"StaticPartitionsDefinition has the key {key!r}.",
                 mend="A key is text without `...` and without control characters.",
             )
 
-    def get_partition_keys(self, current_time: datetime | None = None) -> Sequence[str]:
-        return self._keys
+    def space(
+        self,
+        current_time: datetime | None = None,
+        dynamic_partitions_store: DynamicKeys | None = None,
+    ) -> PartitionSpace:
+        return self._space
 
-    def has_partition_key(self, partition_key: str, current_time: datetime | None = None) -> bool:
-        return partition_key in self._place
-
-    def near(self, partition_key: str, current_time: datetime | None = None) -> str:
+    def near(
+        self,
+        partition_key: str,
+        current_time: datetime | None = None,
+        dynamic_partitions_store: DynamicKeys | None = None,
+    ) -> str:
         close = get_close_matches(partition_key, self._keys, n=1)
         return f"Did you mean {close[0]!r}? " if close else ""
 
-    def describe(self, current_time: datetime | None = None) -> str:
+    def describe(
+        self,
+        current_time: datetime | None = None,
+        dynamic_partitions_store: DynamicKeys | None = None,
+    ) -> str:
         if 1 < len(self._keys) <= 20:
             return f"There are {', '.join(map(repr, self._keys))}."
-        return super().describe(current_time)
+        return super().describe(current_time, dynamic_partitions_store)
 
     def to_json(self) -> dict[str, Any]:
         return {"kind": "static", "keys": list(self._keys)}
+
+
+class DynamicPartitionsDefinition(PartitionsDefinition):
+    """Partitions that come and go: ``DynamicPartitionsDefinition(name="customers")``.
+
+    The deployment keeps the keys under the name, in the order in which they were added; see ``tidegate partitions``.
+    """
+
+    def __init__(self, *, name: str) -> None:
+        if not isinstance(name, str) or not name or not _CONTROL.isdisjoint(name):
+            raise DefinitionError(
+                f"DynamicPartitionsDefinition has name={name!r}.",
+                mend="Give a name under which the keys are kept.",
+            )
+        self.name = name
+
+    def space(
+        self,
+        current_time: datetime | None = None,
+        dynamic_partitions_store: DynamicKeys | None = None,
+    ) -> PartitionSpace:
+        if dynamic_partitions_store is None:
+            raise InvocationError(
+                f"Which partitions {self.name!r} has, only a deployment knows.",
+                mend="Give dynamic_partitions_store, a mapping from names to keys.",
+            )
+        keys = dynamic_partitions_store.get(self.name, ())
+        if isinstance(keys, Mapping):
+            return KeySpace(keys)
+        return KeySpace({key: number for number, key in enumerate(keys)})
+
+    def describe(
+        self,
+        current_time: datetime | None = None,
+        dynamic_partitions_store: DynamicKeys | None = None,
+    ) -> str:
+        known = super().describe(current_time, dynamic_partitions_store)
+        return f"{known} Add one with `tidegate partitions add {self.name} KEY`."
+
+    def to_json(self) -> dict[str, Any]:
+        return {"kind": "dynamic", "name": self.name}
+
+
+@lru_cache(maxsize=256)
+def _of_text(text: str) -> PartitionsDefinition:
+    document = json.loads(text)
+    if document.get("kind") == "static":
+        return StaticPartitionsDefinition(document["keys"])
+    if document.get("kind") == "dynamic":
+        return DynamicPartitionsDefinition(name=document["name"])
+    if document.get("kind") == "time_window":
+        from tidegate.domain.time_window import TimeWindowPartitionsDefinition
+
+        return TimeWindowPartitionsDefinition.from_document(document)
+    if document.get("kind") == "multi":
+        from tidegate.domain.multi_partitions import MultiPartitionsDefinition
+
+        return MultiPartitionsDefinition(
+            {name: from_json(one) for name, one in document["dimensions"].items()}
+        )
+    raise DefinitionError(
+        f"The manifest has partitions of kind {document.get('kind')!r}.",
+        mend="Use the release that compiled it, or compile again.",
+    )
 
 
 def from_json(document: Mapping[str, Any]) -> PartitionsDefinition:
@@ -173,13 +395,4 @@ def from_json(document: Mapping[str, Any]) -> PartitionsDefinition:
     Raises:
         DefinitionError: no kind of partitions has such a document.
     """
-    if document.get("kind") == "static":
-        return StaticPartitionsDefinition(document["keys"])
-    if document.get("kind") == "time_window":
-        from tidegate.domain.time_window import TimeWindowPartitionsDefinition
-
-        return TimeWindowPartitionsDefinition.from_document(document)
-    raise DefinitionError(
-        f"The manifest has partitions of kind {document.get('kind')!r}.",
-        mend="Use the release that compiled it, or compile again.",
-    )
+    return _of_text(json.dumps(document))

@@ -1,4 +1,4 @@
-"""Partitions that are windows of time: each hour, day, week or month from a start."""
+"""Partitions that are windows of time: each hour, day, week or month from a start, or by a cron expression."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from itertools import pairwise, takewhile
 from typing import Any, NoReturn
 from zoneinfo import ZoneInfo
 
-from tidegate.domain.calendar import Calendar, ScheduleType
-from tidegate.domain.partitions import PartitionsDefinition, TimeWindow
+from tidegate.domain.calendar import Calendar, CronCalendar, ScheduleType
+from tidegate.domain.cron import parse_cron
+from tidegate.domain.partition_set import PartitionSet
+from tidegate.domain.partitions import DynamicKeys, PartitionsDefinition, TimeWindow
 from tidegate.errors import DefinitionError, InvocationError, UnknownPartitionError
 
 _YEARS = range(1000, 9001)
 _OFFSET = re.compile(r"[+-]\d{4}")
-_CRON = re.compile(r"(\d{1,2}) (\*|\d{1,2}) (\*|\d{1,2}) \* (\*|[0-7])")
 _LOWEST_DAY = {ScheduleType.MONTHLY: 1}
 _HIGHEST_DAY = {ScheduleType.MONTHLY: 31, ScheduleType.WEEKLY: 6}
 
@@ -29,8 +30,7 @@ class TimeWindowPartitionsDefinition(PartitionsDefinition):
     Args:
         start: The first window starts at the first point at or after it. Text is read with ``fmt``,
             or as an ISO date.
-        schedule_type: Or ``cron_schedule``, of a form that says the same (``M * * * *`` ... ``M H D
-            * *``).
+        schedule_type: Or ``cron_schedule``, any cron expression.
         end: No window ends after it.
         timezone: An IANA name. Naive times are of this zone.
         end_offset: How many windows more, or fewer, than those that have ended.
@@ -63,7 +63,7 @@ class TimeWindowPartitionsDefinition(PartitionsDefinition):
         if cron_schedule is not None:
             if minute_offset or hour_offset or day_offset is not None:
                 self._refuse("offsets beside cron_schedule", "Put them into the cron.")
-            self.calendar = self._of_cron(cron_schedule)
+            self.calendar: Calendar | CronCalendar = self._of_cron(cron_schedule)
         else:
             self.calendar = self._of_offsets(schedule_type, minute_offset, hour_offset, day_offset)
         self.start = self._time("start", start)
@@ -71,12 +71,15 @@ class TimeWindowPartitionsDefinition(PartitionsDefinition):
         self._check_format()
 
     @property
-    def schedule_type(self) -> ScheduleType:
-        return self.calendar.every
+    def schedule_type(self) -> ScheduleType | None:
+        """None: it goes by a cron expression that is of no such type."""
+        return self.calendar.every if isinstance(self.calendar, Calendar) else None
 
     @property
     def cron_schedule(self) -> str:
         one = self.calendar
+        if isinstance(one, CronCalendar):
+            return one.cron.text
         return {
             ScheduleType.HOURLY: f"{one.minute} * * * *",
             ScheduleType.DAILY: f"{one.minute} {one.hour} * * *",
@@ -84,26 +87,32 @@ class TimeWindowPartitionsDefinition(PartitionsDefinition):
             ScheduleType.MONTHLY: f"{one.minute} {one.hour} {one.day} * *",
         }[one.every]
 
-    def get_partition_keys(self, current_time: datetime | None = None) -> list[str]:
+    def space(
+        self,
+        current_time: datetime | None = None,
+        dynamic_partitions_store: DynamicKeys | None = None,
+    ) -> TimeSpace:
+        return TimeSpace(self, self._stop(current_time))
+
+    def get_partition_keys(
+        self,
+        current_time: datetime | None = None,
+        dynamic_partitions_store: DynamicKeys | None = None,
+    ) -> list[str]:
         stop = self._stop(current_time)
         if stop is None:
             return []
         points = takewhile(lambda point: point < stop, self.calendar.forward(self.start))
-        return [self._key(point) for point in points]
+        return [self.key_at(point) for point in points]
 
-    def get_first_partition_key(self, current_time: datetime | None = None) -> str | None:
-        stop = self._stop(current_time)
-        return None if stop is None or self._first >= stop else self._key(self._first)
-
-    def get_last_partition_key(self, current_time: datetime | None = None) -> str | None:
-        stop = self._stop(current_time)
-        if stop is None or self._first >= stop:
-            return None
-        return self._key(next(self.calendar.backward(stop)))
-
-    def has_partition_key(self, partition_key: str, current_time: datetime | None = None) -> bool:
-        stop, point = self._stop(current_time), self._point(partition_key)
-        return stop is not None and point is not None and self._first <= point < stop
+    def has_partition_key(
+        self,
+        partition_key: str,
+        current_time: datetime | None = None,
+        dynamic_partitions_store: DynamicKeys | None = None,
+    ) -> bool:
+        stop, point = self._stop(current_time), self.point_of(partition_key)
+        return stop is not None and point is not None and self.first_point <= point < stop
 
     def time_window_for_partition_key(self, partition_key: str) -> TimeWindow:
         """The window of a key, whether or not it has ended.
@@ -111,22 +120,26 @@ class TimeWindowPartitionsDefinition(PartitionsDefinition):
         Raises:
             UnknownPartitionError: no window has this key.
         """
-        point = self._point(partition_key)
-        if point is None or point < self._first:
+        point = self.point_of(partition_key)
+        if point is None or point < self.first_point:
             raise UnknownPartitionError(
                 f"There is no partition {partition_key!r}.",
-                mend=f"Keys are written {self.fmt}, from {self._key(self._first)!r} on.",
+                mend=f"Keys are written {self.fmt}, from {self.key_at(self.first_point)!r} on.",
             )
-        _, end = self._two(point)
+        _, end = self.two_from(point)
         return TimeWindow(self.calendar.local(point), self.calendar.local(end))
 
     def get_partition_key_for_timestamp(self, timestamp: datetime) -> str:
         """The key of the window that a time is in."""
         if timestamp.tzinfo is None:
             timestamp = self.calendar.instant(timestamp)
-        return self._key(next(self.calendar.backward(timestamp + timedelta(microseconds=1))))
+        return self.key_at(next(self.calendar.backward(timestamp + timedelta(microseconds=1))))
 
-    def describe(self, current_time: datetime | None = None) -> str:
+    def describe(
+        self,
+        current_time: datetime | None = None,
+        dynamic_partitions_store: DynamicKeys | None = None,
+    ) -> str:
         first = self.get_first_partition_key(current_time)
         if first is None:
             return "There is no partition yet."
@@ -134,17 +147,22 @@ class TimeWindowPartitionsDefinition(PartitionsDefinition):
         return f"Keys are written {self.fmt}, from {first!r} to {last!r}."
 
     def to_json(self) -> dict[str, Any]:
-        return {
+        one = self.calendar
+        document: dict[str, Any] = {
             "kind": "time_window",
             "start": self.start.isoformat(),
             "end": None if self.end is None else self.end.isoformat(),
             "fmt": self.fmt,
             "timezone": self.timezone,
-            "schedule_type": self.calendar.every.value,
-            "minute_offset": self.calendar.minute,
-            "hour_offset": self.calendar.hour,
-            "day_offset": self.calendar.day,
             "end_offset": self.end_offset,
+        }
+        if isinstance(one, CronCalendar):
+            return document | {"cron_schedule": one.cron.text}
+        return document | {
+            "schedule_type": one.every.value,
+            "minute_offset": one.minute,
+            "hour_offset": one.hour,
+            "day_offset": one.day,
         }
 
     @staticmethod
@@ -158,7 +176,7 @@ class TimeWindowPartitionsDefinition(PartitionsDefinition):
         )
 
     @cached_property
-    def _first(self) -> datetime:
+    def first_point(self) -> datetime:
         return next(self.calendar.forward(self.start))
 
     def _stop(self, current_time: datetime | None) -> datetime | None:
@@ -183,17 +201,24 @@ class TimeWindowPartitionsDefinition(PartitionsDefinition):
         ahead = self.calendar.forward(last)
         return next((point for n, point in enumerate(ahead) if n == windows), None)
 
-    def _two(self, point: datetime) -> tuple[datetime, datetime]:
+    def two_from(self, point: datetime) -> tuple[datetime, datetime]:
         return next(pairwise(self.calendar.forward(point)))
 
-    def _key(self, point: datetime) -> str:
+    def key_at(self, point: datetime) -> str:
         wall = self.calendar.local(point)
         text = wall.strftime(self.fmt)
-        if wall.fold and self.calendar.every is ScheduleType.HOURLY:
+        if wall.fold and self._is_hourly:
             return text + wall.strftime("%z")[:5]
         return text
 
-    def _point(self, key: str) -> datetime | None:
+    @property
+    def _is_hourly(self) -> bool:
+        one = self.calendar
+        if isinstance(one, CronCalendar):
+            return one.cron.every_hour
+        return one.every is ScheduleType.HOURLY
+
+    def point_of(self, key: str) -> datetime | None:
         """The start of the window with this key, if it is one's."""
         if not isinstance(key, str):
             return None
@@ -202,7 +227,7 @@ class TimeWindowPartitionsDefinition(PartitionsDefinition):
                 wall = None if text is None else datetime.strptime(text, self.fmt)
                 if wall is not None:
                     near: Iterator[datetime] = self.calendar.forward(self._instant(wall))
-                    found = next((p for _, p in zip(range(3), near) if self._key(p) == key), None)
+                    found = next((p for _, p in zip(range(3), near) if self.key_at(p) == key), None)
                     if found is not None:
                         return found
             except (ValueError, TypeError, OverflowError):
@@ -214,20 +239,20 @@ class TimeWindowPartitionsDefinition(PartitionsDefinition):
 
     def _check_format(self) -> None:
         try:
-            first, second = self._two(self._first)
-            same = self._key(first) == self._key(second)
+            first, second = self.two_from(self.first_point)
+            same = self.key_at(first) == self.key_at(second)
         except (ValueError, TypeError, StopIteration) as error:
             self._refuse(
                 f"fmt={self.fmt!r}, which cannot be used: {error}", "Use strftime's signs."
             )
         if same:
             self._refuse(
-                f"fmt={self.fmt!r}, and two windows have the key {self._key(first)!r}",
+                f"fmt={self.fmt!r}, and two windows have the key {self.key_at(first)!r}",
                 "Add what tells them apart.",
             )
-        if self._point(self._key(first)) != first:
+        if self.point_of(self.key_at(first)) != first:
             self._refuse(
-                f"fmt={self.fmt!r}, which does not say when {self._key(first)!r} is",
+                f"fmt={self.fmt!r}, which does not say when {self.key_at(first)!r} is",
                 "Let it hold year, month and day.",
             )
 
@@ -269,27 +294,27 @@ class TimeWindowPartitionsDefinition(PartitionsDefinition):
             day=self._whole("day_offset", lowest if day is None else day, lowest, highest),
         )
 
-    def _of_cron(self, cron: Any) -> Calendar:
-        found = _CRON.fullmatch(" ".join(cron.split())) if isinstance(cron, str) else None
-        fields = found.groups() if found is not None else ("", "", "", "*")
-        every = {
-            "***": ScheduleType.HOURLY,
-            "h**": ScheduleType.DAILY,
-            "h*w": ScheduleType.WEEKLY,
-            "hd*": ScheduleType.MONTHLY,
-        }.get(
-            "".join(
-                "*" if one == "*" else sign for one, sign in zip(fields[1:], "hdw", strict=True)
-            )
-        )
-        if found is None or every is None:
+    def _of_cron(self, text: Any) -> Calendar | CronCalendar:
+        """The calendar of an expression; one that says each hour, day, week or month is that."""
+        try:
+            cron = parse_cron(text)
+        except DefinitionError as error:
             self._refuse(
-                f"cron_schedule={cron!r}",
-                "Use the form `M * * * *`, `M H * * *`, `M H * * D` or `M H D * *`.",
+                f"cron_schedule={text!r}, which cannot be read: {error.message}", error.mend
             )
-        minute, hour, day, weekday = (0 if one == "*" else int(one) for one in fields)
-        wanted = weekday % 7 if every is ScheduleType.WEEKLY else day
-        return self._of_offsets(every, minute, hour, wanted if every in _HIGHEST_DAY else None)
+        minute, hour = cron.minutes[0], cron.hours[0]
+        once = len(cron.minutes) == 1
+        if once and cron.every_hour and cron.every_day:
+            return self._of_offsets(ScheduleType.HOURLY, minute, 0, None)
+        if once and len(cron.hours) == 1 and not cron.nth_weekdays and len(cron.months) == 12:
+            if cron.every_day:
+                return self._of_offsets(ScheduleType.DAILY, minute, hour, None)
+            days, weekdays = sorted(cron.days or ()), sorted(cron.weekdays or ())
+            if len(weekdays) == 1 and not days:
+                return self._of_offsets(ScheduleType.WEEKLY, minute, hour, weekdays[0])
+            if len(days) == 1 and days[0] > 0 and not weekdays:
+                return self._of_offsets(ScheduleType.MONTHLY, minute, hour, days[0])
+        return CronCalendar(cron=cron, zone=self.timezone)
 
     def _whole(self, name: str, value: Any, lowest: int, highest: int) -> int:
         if type(value) is not int or not lowest <= value <= highest:
@@ -298,3 +323,59 @@ class TimeWindowPartitionsDefinition(PartitionsDefinition):
 
     def _refuse(self, what: str, mend: str) -> NoReturn:
         raise DefinitionError(f"{self._name} has {what}.", mend=mend)
+
+
+class TimeSpace:
+    """Windows by number: a window's is the slot of its start."""
+
+    def __init__(self, definition: TimeWindowPartitionsDefinition, stop: datetime | None) -> None:
+        self.definition = definition
+        self._stop = stop
+
+    @cached_property
+    def everything(self) -> PartitionSet:
+        points, first = self.definition.calendar, self.definition.first_point
+        if self._stop is None or first >= self._stop:
+            return PartitionSet()
+        last = next(points.backward(self._stop))
+        return points.slots(points.slot(first), points.slot(last))
+
+    def number(self, key: str) -> int | None:
+        point = self.definition.point_of(key)
+        if point is None or self._stop is None:
+            return None
+        if not self.definition.first_point <= point < self._stop:
+            return None
+        return self.definition.calendar.slot(point)
+
+    def key(self, number: int) -> str:
+        return self.definition.key_at(self.start(number))
+
+    def start(self, number: int) -> datetime:
+        """When the window of a number starts."""
+        point = self.definition.calendar.at(number)
+        if point is None:
+            raise UnknownPartitionError(f"There is no partition of the number {number}.")
+        return point
+
+    def end(self, number: int) -> datetime:
+        return self.definition.two_from(self.start(number))[1]
+
+    def overlapping(self, start: datetime, end: datetime) -> tuple[int, int] | None:
+        """The numbers of the first and the last window, existing or not, that a span of time touches."""
+        points = self.definition.calendar
+        if end <= start:
+            return None
+        first = next(points.backward(start + timedelta(microseconds=1)))
+        last = next(points.backward(end))
+        return points.slot(first), points.slot(last)
+
+    def step(self, number: int, by: int) -> int:
+        """The number of the window that is ``by`` windows later."""
+        points = self.definition.calendar
+        at = self.start(number)
+        if by < 0:
+            found = next(point for n, point in enumerate(points.backward(at), 1) if n == -by)
+        else:
+            found = next(point for n, point in enumerate(points.forward(at)) if n == by)
+        return points.slot(found)

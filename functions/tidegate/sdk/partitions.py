@@ -7,7 +7,9 @@ import functools
 from typing import Any
 
 from tidegate.domain.calendar import ScheduleType
+from tidegate.domain.multi_partitions import MultiPartitionKey, MultiPartitionsDefinition
 from tidegate.domain.partitions import (
+    DynamicPartitionsDefinition,
     PartitionKeyRange,
     PartitionsDefinition,
     StaticPartitionsDefinition,
@@ -25,8 +27,11 @@ from tidegate.sdk.declaration import at, caller_source, known_arguments
 
 __all__ = [
     "DailyPartitionsDefinition",
+    "DynamicPartitionsDefinition",
     "HourlyPartitionsDefinition",
     "MonthlyPartitionsDefinition",
+    "MultiPartitionKey",
+    "MultiPartitionsDefinition",
     "PartitionKeyRange",
     "PartitionsDefinition",
     "ScheduleType",
@@ -58,6 +63,8 @@ def _located(kind: type) -> None:
 
 
 for _kind in (
+    DynamicPartitionsDefinition,
+    MultiPartitionsDefinition,
     StaticPartitionsDefinition,
     TimeWindowPartitionsDefinition,
     HourlyPartitionsDefinition,
