@@ -245,9 +245,11 @@ def range_backwards(given: PartitionKeyRange) -> InvocationError:
 class KeySpace:
     """Partitions whose keys are a list."""
 
-    def __init__(self, keys: Mapping[str, int]) -> None:
+    def __init__(
+        self, keys: Mapping[str, int], definition: PartitionsDefinition | None = None
+    ) -> None:
         """Key -> number, in order of the numbers."""
-        self._numbers = keys
+        self._numbers, self.definition = keys, definition
 
     @cached_property
     def everything(self) -> PartitionSet:
@@ -286,7 +288,7 @@ class StaticPartitionsDefinition(PartitionsDefinition):
                 )
             self._place[key] = number
         self._keys = tuple(partition_keys)
-        self._space = KeySpace(self._place)
+        self._space = KeySpace(self._place, self)
 
     @staticmethod
     def _check(key: Any) -> None:
@@ -351,8 +353,8 @@ class DynamicPartitionsDefinition(PartitionsDefinition):
             )
         keys = dynamic_partitions_store.get(self.name, ())
         if isinstance(keys, Mapping):
-            return KeySpace(keys)
-        return KeySpace({key: number for number, key in enumerate(keys)})
+            return KeySpace(keys, self)
+        return KeySpace({key: number for number, key in enumerate(keys)}, self)
 
     def describe(
         self,

@@ -372,8 +372,9 @@ class TimeSpace:
 
     def step(self, number: int, by: int) -> int:
         """The number of the window that is ``by`` windows later."""
-        points = self.definition.calendar
-        at = self.start(number)
+        if by == 0:
+            return number
+        points, at = self.definition.calendar, self.start(number)
         if by < 0:
             found = next(point for n, point in enumerate(points.backward(at), 1) if n == -by)
         else:
