@@ -27,7 +27,7 @@ class AssetNode:
 
 
 class AssetGraph:
-    """Assets in a given order. Deps that are no node of it are left out."""
+    """Assets in a given order. Deps that are no node of it are left out, and that of an asset on itself."""
 
     def __init__(self, nodes: Iterable[AssetNode]) -> None:
         self.nodes = {node.key: node for node in nodes}
@@ -51,7 +51,7 @@ class AssetGraph:
     @cached_property
     def upstream(self) -> dict[str, tuple[str, ...]]:
         return {
-            key: tuple(dep for dep in node.deps if dep in self.nodes)
+            key: tuple(dep for dep in node.deps if dep in self.nodes and dep != key)
             for key, node in self.nodes.items()
         }
 

@@ -9,10 +9,10 @@ from functools import cached_property
 from itertools import product
 from typing import Any, NoReturn, Self
 
+from tidegate.domain.dynamic_partitions import DynamicPartitionsDefinition
 from tidegate.domain.partition_set import EMPTY, PartitionSet, union
 from tidegate.domain.partitions import (
     DynamicKeys,
-    DynamicPartitionsDefinition,
     PartitionKeyRange,
     PartitionsDefinition,
     PartitionSpace,

@@ -13,7 +13,12 @@ from typing import Any, NoReturn, Protocol
 from tidegate.domain.partition_set import PartitionSet
 from tidegate.errors import DefinitionError, InvocationError, UnknownPartitionError
 
-_CONTROL = frozenset("\a\b\f\n\r\t\v\0")
+CONTROL_CHARACTERS = frozenset("\a\b\f\n\r\t\v\0")
+
+PARTITION_TAG = "tidegate/partition"
+RANGE_START_TAG = "tidegate/asset_partition_range_start"
+RANGE_END_TAG = "tidegate/asset_partition_range_end"
+"""Tags of runs: of one partition, or of all from one to another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +237,12 @@ class PartitionsDefinition:
 
 def is_key(key: object) -> bool:
     """Text that can be a key by itself."""
-    return isinstance(key, str) and bool(key) and "..." not in key and _CONTROL.isdisjoint(key)
+    return (
+        isinstance(key, str)
+        and bool(key)
+        and "..." not in key
+        and CONTROL_CHARACTERS.isdisjoint(key)
+    )
 
 
 def range_backwards(given: PartitionKeyRange) -> InvocationError:
@@ -327,53 +337,14 @@ class StaticPartitionsDefinition(PartitionsDefinition):
         return {"kind": "static", "keys": list(self._keys)}
 
 
-class DynamicPartitionsDefinition(PartitionsDefinition):
-    """Partitions that come and go: ``DynamicPartitionsDefinition(name="customers")``.
-
-    The deployment keeps the keys under the name, in the order in which they were added; see ``tidegate partitions``.
-    """
-
-    def __init__(self, *, name: str) -> None:
-        if not isinstance(name, str) or not name or not _CONTROL.isdisjoint(name):
-            raise DefinitionError(
-                f"DynamicPartitionsDefinition has name={name!r}.",
-                mend="Give a name under which the keys are kept.",
-            )
-        self.name = name
-
-    def space(
-        self,
-        current_time: datetime | None = None,
-        dynamic_partitions_store: DynamicKeys | None = None,
-    ) -> PartitionSpace:
-        if dynamic_partitions_store is None:
-            raise InvocationError(
-                f"Which partitions {self.name!r} has, only a deployment knows.",
-                mend="Give dynamic_partitions_store, a mapping from names to keys.",
-            )
-        keys = dynamic_partitions_store.get(self.name, ())
-        if isinstance(keys, Mapping):
-            return KeySpace(keys, self)
-        return KeySpace({key: number for number, key in enumerate(keys)}, self)
-
-    def describe(
-        self,
-        current_time: datetime | None = None,
-        dynamic_partitions_store: DynamicKeys | None = None,
-    ) -> str:
-        known = super().describe(current_time, dynamic_partitions_store)
-        return f"{known} Add one with `tidegate partitions add {self.name} KEY`."
-
-    def to_json(self) -> dict[str, Any]:
-        return {"kind": "dynamic", "name": self.name}
-
-
 @lru_cache(maxsize=256)
 def _of_text(text: str) -> PartitionsDefinition:
     document = json.loads(text)
     if document.get("kind") == "static":
         return StaticPartitionsDefinition(document["keys"])
     if document.get("kind") == "dynamic":
+        from tidegate.domain.dynamic_partitions import DynamicPartitionsDefinition
+
         return DynamicPartitionsDefinition(name=document["name"])
     if document.get("kind") == "time_window":
         from tidegate.domain.time_window import TimeWindowPartitionsDefinition

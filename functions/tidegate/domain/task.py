@@ -45,6 +45,8 @@ class Invocation:
     """Of the value for which the step runs, when it is mapped over a dynamic output."""
     collected: dict[int, tuple[str, ...]] = field(default_factory=dict)
     """Place of a source that an input collects -> the mapping keys of the values there are, in order."""
+    dynamic_partitions: dict[str, list[str]] = field(default_factory=dict)
+    """Keys of dynamic partitions that the step or its inputs have, by name, where the run's own is not enough."""
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -62,6 +64,7 @@ class Invocation:
             "missing": list(self.missing),
             "mapping_key": self.mapping_key,
             "collected": {str(place): list(keys) for place, keys in self.collected.items()},
+            "dynamic_partitions": self.dynamic_partitions,
         }
 
     @classmethod
@@ -83,6 +86,7 @@ class Invocation:
             collected={
                 int(place): tuple(keys) for place, keys in document.get("collected", {}).items()
             },
+            dynamic_partitions=document.get("dynamic_partitions") or {},
         )
 
 

@@ -21,12 +21,14 @@ from tidegate.execution.resources import ResourceScope
 from tidegate.execution.result import ExecuteInProcessResult, StepResult
 from tidegate.execution.step import Surroundings, utc_now
 from tidegate.execution.step_config import check_run_config
+from tidegate.execution.step_partitions import dynamic_keys, range_of
 from tidegate.execution.walk import Walk
 from tidegate.sdk.io import DEFAULT_IO_MANAGER
 from tidegate.sdk.run_config import run_config_document
 from tidegate.sdk.step import StepDefinition
 
 if TYPE_CHECKING:
+    from tidegate.domain.partitions import PartitionKeyRange
     from tidegate.sdk.job import JobDefinition
     from tidegate.sdk.run_config import RunConfig
 
@@ -61,7 +63,8 @@ def execute_in_process(
     executor = executor_of(job.executor, config)
     merged = {DEFAULT_IO_MANAGER: InMemoryIOManager(), **job.resources, **(resources or {})}
     check_run_config(config, [step.key for step in steps], merged)
-    _check_partition(job, steps, partition_key, now())
+    merged_tags = canonical_tags({**job.tags, **(tags or {})})
+    _check_partition(job, steps, partition_key, range_of(merged_tags), now())
     base = Invocation(
         run_id=run_id or str(uuid.uuid4()),
         job=job.name,
@@ -70,7 +73,7 @@ def execute_in_process(
         assets=assets,
         partition_key=partition_key,
         run_config=dict(config),
-        tags=canonical_tags({**job.tags, **(tags or {})}),
+        tags=merged_tags,
     )
     with ResourceScope(
         merged, run_config=base.run_config, run_id=base.run_id, run_tags=base.tags
@@ -173,7 +176,11 @@ def _storage(resources: Mapping[str, Any] | None) -> Iterator[FilesystemIOManage
 
 
 def _check_partition(
-    job: JobDefinition, steps: Sequence[StepDefinition], partition_key: str | None, now: datetime
+    job: JobDefinition,
+    steps: Sequence[StepDefinition],
+    partition_key: str | None,
+    key_range: PartitionKeyRange | None,
+    now: datetime,
 ) -> None:
     found = [step.partitions_def for step in steps if step.partitions_def is not None]
     partitions = job.partitions_def or next(iter(found), None)
@@ -189,11 +196,16 @@ def _check_partition(
                 mend="Leave partition_key out.",
             )
         return
-    if partition_key is None:
+    if (partition_key is None) == (key_range is None):
         raise InvocationError(
-            f"Job {job.name!r} is partitioned.", mend="Give partition_key=..., one of its keys."
+            f"Job {job.name!r} is partitioned.",
+            mend="Give partition_key=..., one of its keys, or the two tags of a range.",
         )
-    partitions.validate_partition_key(partition_key, now)
+    if partition_key is not None:
+        known = dynamic_keys(partitions, partition_key)
+        partitions.validate_partition_key(partition_key, now, known)
+    elif key_range is not None:
+        partitions.subset_of_range(key_range, now)
 
 
 def _run_all(walk: Walk, raise_on_error: bool) -> Iterator[StepResult]:

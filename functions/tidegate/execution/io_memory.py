@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tidegate.execution.io_storage import missing, wants_dict
+from tidegate.execution.io_storage import is_by_partition, missing, several_partitions, wants_dict
 from tidegate.execution.value_location import value_keys
 from tidegate.sdk.io import InputContext, IOManager, IOManagerDefinition, OutputContext
 
@@ -16,8 +16,12 @@ class InMemoryIOManager(IOManager):
         self.values: dict[str, Any] = {}
 
     def handle_output(self, context: OutputContext, obj: Any) -> None:
-        for key in value_keys(context).values():
-            self.values[key] = obj
+        keys = value_keys(context)
+        apart = is_by_partition(context, keys, obj)
+        if len(keys) > 1 and not apart:
+            raise several_partitions(context, len(keys))
+        for partition, key in keys.items():
+            self.values[key] = obj[partition] if apart else obj
 
     def load_input(self, context: InputContext) -> Any:
         keys = value_keys(context)

@@ -35,20 +35,13 @@ class StorageIOManager(IOManager):
 
     def handle_output(self, context: OutputContext, obj: Any) -> None:
         keys = value_keys(context)
-        if len(keys) > 1:
-            raise OutputError(
-                f"Output {context.name!r} of step {context.step_key!r} is {len(keys)} partitions at once, "
-                "which are stored one by one.",
-                mend="Run one partition at a time, or store it yourself and return MaterializeResult.",
-            )
-        try:
-            encoded = encode(obj)
-        except OutputError as error:
-            raise OutputError(
-                f"Output {context.name!r} of step {context.step_key!r}: {error.message}",
-                mend=error.mend,
-            ) from error
-        context.add_output_metadata({"path": self.write(next(iter(keys.values())), encoded)})
+        if is_by_partition(context, keys, obj):
+            in_parallel(lambda one: self.write(keys[one], _encoded(context, obj[one])), keys)
+        elif len(keys) > 1:
+            raise several_partitions(context, len(keys))
+        else:
+            path = self.write(next(iter(keys.values())), _encoded(context, obj))
+            context.add_output_metadata({"path": path})
 
     def load_input(self, context: InputContext) -> Any:
         """The value; several partitions as a dict by partition key."""
@@ -69,6 +62,35 @@ class StorageIOManager(IOManager):
         except OutputError as error:
             what = describe(context, partition)
             raise OutputError(f"{what}: {error.message}", mend=error.mend) from error
+
+
+def _encoded(context: OutputContext, obj: Any) -> Encoded:
+    try:
+        return encode(obj)
+    except OutputError as error:
+        raise OutputError(
+            f"Output {context.name!r} of step {context.step_key!r}: {error.message}",
+            mend=error.mend,
+        ) from error
+
+
+def is_by_partition(context: OutputContext, keys: Iterable[str | None], obj: Any) -> bool:
+    """What a run of a range returned is a value for each of its partitions, by key."""
+    return (
+        context.run_partition is None
+        and None not in keys
+        and isinstance(obj, Mapping)
+        and set(obj) == set(keys)
+    )
+
+
+def several_partitions(context: OutputContext, count: int) -> OutputError:
+    return OutputError(
+        f"Output {context.name!r} of step {context.step_key!r} is {count} partitions at once, "
+        "which are stored one by one.",
+        mend="Return a dict with a value for each of context.partition_keys; or store it yourself, "
+        "and return MaterializeResult.",
+    )
 
 
 def wants_dict(annotation: Any) -> bool:

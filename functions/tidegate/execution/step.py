@@ -17,6 +17,7 @@ from tidegate.execution.resources import ResourceScope
 from tidegate.execution.step_config import op_config, step_config
 from tidegate.execution.step_inputs import StepInputs
 from tidegate.execution.step_outputs import AssetEvent, StepOutputs
+from tidegate.execution.step_partitions import StepPartitions
 from tidegate.sdk.asset_key import AssetKey
 from tidegate.sdk.context import AssetExecutionContext, OpExecutionContext, RunInfo
 from tidegate.sdk.step import StepDefinition
@@ -131,9 +132,11 @@ class _Attempt:
         config = step_config(self._invocation.run_config, step, self._invocation.step)
         keys = step.required_resource_keys | set(step.resource_parameters)
         resources = scope.several(f"Step {step.key!r}", keys)
-        inputs = StepInputs(step, self._invocation, self._around.steps, scope, self._around.now())
-        self._context = context = self._make_context(config, resources, inputs.partitions)
-        self.outputs = outputs = StepOutputs(step, self._invocation, context, scope)
+        partitions = StepPartitions(step, self._invocation, self._around.now())
+        inputs = StepInputs(step, self._invocation, self._around.steps, scope, partitions)
+        own = partitions.own()
+        self._context = context = self._make_context(config, resources, inputs.partitions, own)
+        self.outputs = outputs = StepOutputs(step, self._invocation, context, scope, own)
         arguments = inputs.arguments()
         arguments |= {name: getattr(resources, name) for name in step.resource_parameters}
         if step.config_parameter is not None:
@@ -143,7 +146,11 @@ class _Attempt:
         self._tell_foreign_events(context)
 
     def _make_context(
-        self, config: Any, resources: Any, partitions: Mapping[str, tuple[str, ...]]
+        self,
+        config: Any,
+        resources: Any,
+        partitions: Mapping[str, tuple[str, ...]],
+        own: tuple[str, ...] | None,
     ) -> OpExecutionContext:
         invocation, step = self._invocation, self._step
         kind = AssetExecutionContext if step.is_asset else OpExecutionContext
@@ -162,6 +169,7 @@ class _Attempt:
             resources=resources,
             log=self._log,
             run_partition=invocation.partition_key,
+            run_partitions=own,
             inputs=step.inputs,
             outputs=step.outputs,
             partitions_def=step.partitions_def,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from tidegate.domain.mapping import mapped_step_key
@@ -12,6 +11,7 @@ from tidegate.domain.task import Invocation
 from tidegate.errors import InvocationError
 from tidegate.execution.io_storage import in_parallel
 from tidegate.execution.resources import ResourceScope
+from tidegate.execution.step_partitions import StepPartitions
 from tidegate.execution.type_check import check_type
 from tidegate.sdk.io import InputContext, IOManager, OutputContext
 from tidegate.sdk.step import StepDefinition, StepInput, StepOutput
@@ -53,13 +53,13 @@ class StepInputs:
         invocation: Invocation,
         steps: Mapping[str, StepDefinition],
         scope: ResourceScope,
-        now: datetime,
+        partitions: StepPartitions,
     ) -> None:
         self._step, self._invocation, self._steps, self._scope = step, invocation, steps, scope
         self.partitions = {
             one.name: keys
             for one in step.inputs
-            if one.loads and (keys := partition_keys(step, one, invocation, now)) is not None
+            if one.loads and (keys := partitions.upstream(one)) is not None
         }
         """Input name -> partition keys of the asset it loads."""
 
@@ -205,35 +205,4 @@ def io_manager(scope: ResourceScope, key: str) -> IOManager:
     raise InvocationError(
         f"Resource {key!r} is no IO manager but {type(manager).__name__}.",
         mend="Give an IOManager in Definitions(resources=...).",
-    )
-
-
-def partition_keys(
-    step: StepDefinition, one: StepInput, invocation: Invocation, now: datetime
-) -> tuple[str, ...] | None:
-    """Partitions of an upstream asset that an input loads; None when it has none.
-
-    The same partition when both have the same partitions; all of them when only the upstream has any.
-
-    Raises:
-        InvocationError: they are partitioned differently.
-    """
-    upstream = one.partitions_def
-    if one.asset_key is None or upstream is None:
-        return None
-    own, key = step.partitions_def, invocation.partition_key
-    if own is not None and key is None:
-        raise InvocationError(
-            f"Step {step.key!r} is partitioned, and the run has no partition.",
-            mend="Give the run a partition key.",
-        )
-    if own is not None and key is not None and upstream == own:
-        return (key,)
-    if own is None:
-        if not step.is_asset and key is not None and upstream.has_partition_key(key, now):
-            return (key,)
-        return tuple(upstream.get_partition_keys(now))
-    raise InvocationError(
-        f"Step {step.key!r} and its upstream asset {str(one.asset_key)!r} are partitioned differently.",
-        mend="Give them the same partitions definition, or load the asset by yourself and name it in deps.",
     )

@@ -54,8 +54,11 @@ class StepOutputs:
         invocation: Invocation,
         context: OpExecutionContext,
         scope: ResourceScope,
+        own: tuple[str, ...] | None,
     ) -> None:
+        """``own``: the partitions of the run."""
         self._step, self._invocation, self._context, self._scope = step, invocation, context, scope
+        self._own = own
         self.produced: list[str] = []
         self.values: dict[str, Any] = {}
         self.materializations: list[Materialization] = []
@@ -307,12 +310,12 @@ class StepOutputs:
     def _partitions(self, output: StepOutput) -> tuple[str, ...] | None:
         if output.asset_key is None or self._step.partitions_def is None:
             return None
-        if self._invocation.partition_key is None:
+        if self._own is None:
             raise InvocationError(
                 f"Asset {str(output.asset_key)!r} is partitioned, and the run has no partition.",
                 mend="Give the run a partition key.",
             )
-        return (self._invocation.partition_key,)
+        return self._own
 
     def _note(self, made: _Made, metadata: Mapping[str, MetadataValue]) -> None:
         output = made.output
@@ -325,20 +328,18 @@ class StepOutputs:
         self.materializations.append(
             Materialization(
                 asset=str(output.asset_key),
-                partition=partitions[0] if partitions else None,
+                partition=partitions[0] if partitions and len(partitions) == 1 else None,
                 metadata=metadata_json(metadata),
                 tags=dict(made.tags),
                 data_version=made.data_version,
             )
         )
-        self.events.append(
+        self.events += [
             AssetMaterialization(
-                output.asset_key,
-                metadata=metadata,
-                partition=partitions[0] if partitions else None,
-                tags=made.tags,
+                output.asset_key, metadata=metadata, partition=partition, tags=made.tags
             )
-        )
+            for partition in partitions or (None,)
+        ]
 
     def _finish(self) -> None:
         """Outputs that carry no value need not be yielded; all other required ones do."""

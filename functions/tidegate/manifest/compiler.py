@@ -39,9 +39,7 @@ def compile_manifest(defs: Definitions, *, location: str, code_version: str) -> 
     """
     schemas: dict[int, tuple[Any, dict[str, Any] | None]] = {}
     steps = {step.key: _step(step, schemas) for step in defs.asset_steps}
-    outputs = {
-        str(out.asset_key): (step.key, out) for step in defs.asset_steps for out in step.outputs
-    }
+    outputs = {str(out.asset_key): (step, out) for step in defs.asset_steps for out in step.outputs}
     document: ManifestDoc = {
         "version": MANIFEST_VERSION,
         "location": location,
@@ -114,11 +112,11 @@ def _schema(
     return known[1]
 
 
-def _asset(spec: AssetSpec, made: tuple[str, StepOutput] | None) -> AssetDoc:
+def _asset(spec: AssetSpec, made: tuple[StepDefinition, StepOutput] | None) -> AssetDoc:
     step, output = made if made is not None else (None, None)
-    return {
+    document: AssetDoc = {
         "key": str(spec.key),
-        "step": step,
+        "step": None if step is None else step.key,
         "output": output.name if output is not None else "result",
         "deps": [str(key) for key in spec.deps],
         "group": spec.group,
@@ -131,6 +129,13 @@ def _asset(spec: AssetSpec, made: tuple[str, StepOutput] | None) -> AssetDoc:
         "code_version": spec.code_version,
         "io_manager": output.io_manager_key if output is not None else "io_manager",
     }
+    if spec.partition_mappings:
+        document["mappings"] = {
+            str(key): one.to_json() for key, one in spec.partition_mappings.items()
+        }
+    if step is not None and step.backfill_policy is not None:
+        document["backfill_policy"] = step.backfill_policy.to_json()
+    return document
 
 
 def _job(job: JobDefinition, schemas: dict[int, tuple[Any, dict[str, Any] | None]]) -> JobDoc:

@@ -75,6 +75,9 @@ class AssetDoc(TypedDict):
     """See ``domain/partitions.py: from_json``."""
     code_version: str | None
     io_manager: str
+    mappings: NotRequired[dict[str, dict[str, Any]]]
+    """Upstream key -> its partition mapping, where one is given; see ``domain/default_mapping.py``."""
+    backfill_policy: NotRequired[dict[str, Any]]
 
 
 class JobDoc(TypedDict):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack, overload
 
 from tidegate.errors import DefinitionError
 from tidegate.sdk.asset_key import AssetKey, prefix_parts
-from tidegate.sdk.asset_spec import AssetIn, AssetSpec, read_deps
+from tidegate.sdk.asset_spec import AssetIn, AssetSpec, check_mapping, read_deps, read_mappings
 from tidegate.sdk.assets_definition import AssetInput, AssetsDefinition
 from tidegate.sdk.declaration import at, check_name, known_arguments, suggestion
 from tidegate.sdk.op import (
@@ -22,6 +22,8 @@ from tidegate.sdk.signature import Signature, read_signature
 from tidegate.sdk.step import StepOutput
 
 if TYPE_CHECKING:
+    from tidegate.domain.backfill_policy import BackfillPolicy
+    from tidegate.domain.partition_mapping import PartitionMapping
     from tidegate.domain.partitions import PartitionsDefinition
     from tidegate.sdk.asset_key import CoercibleToAssetDep, CoercibleToAssetKey
     from tidegate.sdk.compute import Compute
@@ -38,6 +40,7 @@ class StepArguments(TypedDict, total=False):
     config_schema: Any
     required_resource_keys: collections.abc.Set[str] | None
     partitions_def: PartitionsDefinition | None
+    backfill_policy: BackfillPolicy | None
     op_tags: Mapping[str, Any] | None
     group_name: str | None
     retry_policy: RetryPolicy | None
@@ -86,6 +89,7 @@ def asset(
     io_manager_key: str | None = None,
     dagster_type: Any = ...,
     partitions_def: PartitionsDefinition | None = None,
+    backfill_policy: BackfillPolicy | None = None,
     op_tags: Mapping[str, Any] | None = None,
     group_name: str | None = None,
     output_required: bool = True,
@@ -104,6 +108,7 @@ def asset(
         key: The whole key, instead of ``key_prefix`` and ``name``.
         ins: What to say of an argument: another key, another IO manager.
         deps: Assets that must be there first, and are not loaded.
+        backfill_policy: How many partitions one run of a backfill makes; left out, one.
         op_tags: Tags of the step; ``tidegate/priority`` orders it among those that wait for a slot.
         output_required: False if the function may yield nothing; what is downstream is then
             skipped.
@@ -141,6 +146,7 @@ def _declare(function: Any, said: Mapping[str, Any]) -> AssetsDefinition:
         tags=said["tags"] or {},
         kinds=said["kinds"] or (),
         partitions_def=said["partitions_def"],
+        partition_mappings=mappings_of(inputs),
         source=signature.source,
     )
     annotation = signature.returns if said["dagster_type"] is ... else said["dagster_type"]
@@ -154,6 +160,24 @@ def _declare(function: Any, said: Mapping[str, Any]) -> AssetsDefinition:
         setting=read_setting(where, tags=said["op_tags"], **settings_in(said)),
         config_type=read_config_type(where, signature, said["config_schema"]),
         description=spec.description or "",
+        backfill_policy=check_policy(where, said["backfill_policy"], said["partitions_def"]),
+    )
+
+
+def mappings_of(inputs: Iterable[AssetInput]) -> dict[AssetKey, PartitionMapping]:
+    """The partition mappings that inputs name, by key."""
+    return {one.key: one.partition_mapping for one in inputs if one.partition_mapping is not None}
+
+
+def check_policy(where: str, policy: Any, partitions: Any) -> Any:
+    from tidegate.domain.backfill_policy import BackfillPolicy
+
+    if policy is None or (isinstance(policy, BackfillPolicy) and partitions is not None):
+        return policy
+    raise DefinitionError(
+        f"{where} has backfill_policy={policy!r}"
+        f"{' without partitions' if isinstance(policy, BackfillPolicy) else ''}.",
+        mend="Give BackfillPolicy.single_run() or .multi_run(n), to what has a partitions_def.",
     )
 
 
@@ -178,7 +202,7 @@ def asset_inputs(where: str, signature: Signature, ins: Any, deps: Any) -> tuple
     found = []
     for one in signature.arguments:
         extra = said.get(one.name) or AssetIn()
-        found.append(_input(one.name, extra, one.annotation, one.default))
+        found.append(_input(where, one.name, extra, one.annotation, one.default))
     for name, extra in said.items():
         if name in names:
             continue
@@ -187,7 +211,8 @@ def asset_inputs(where: str, signature: Signature, ins: Any, deps: Any) -> tuple
                 f"{where} says ins of {name!r}, which is no parameter of the function.",
                 mend=f"{suggestion(name, names)}Add the parameter, or use deps.",
             )
-        found.append(_input(check_name(f"An input of {where}", name, ""), extra, Any, ...))
+        called = check_name(f"An input of {where}", name, "")
+        found.append(_input(where, called, extra, Any, ...))
     by_key = _by_key(where, found)
     waited = read_deps(where, deps)
     for key in waited:
@@ -196,7 +221,7 @@ def asset_inputs(where: str, signature: Signature, ins: Any, deps: Any) -> tuple
                 f"{where} has {str(key)!r} in deps, and as the argument {by_key[key]!r}.",
                 mend="Keep one: the argument loads it, deps only waits for it.",
             )
-    return (*found, *order_only(where, found, waited))
+    return (*found, *order_only(where, found, waited, read_mappings(where, deps)))
 
 
 def _by_key(where: str, found: Iterable[AssetInput]) -> dict[AssetKey, str]:
@@ -211,10 +236,14 @@ def _by_key(where: str, found: Iterable[AssetInput]) -> dict[AssetKey, str]:
     return by_key
 
 
-def _input(name: str, said: AssetIn, annotation: Any, default: Any) -> AssetInput:
+def _input(where: str, name: str, said: AssetIn, annotation: Any, default: Any) -> AssetInput:
+    key = said.asset_key(name)
+    if said.partition_mapping is not None:
+        check_mapping(where, key, said.partition_mapping)
     return AssetInput(
         name=name,
-        key=said.asset_key(name),
+        key=key,
+        partition_mapping=said.partition_mapping,
         loads=said.dagster_type is not Nothing and annotation is not Nothing,
         annotation=annotation if said.dagster_type is ... else said.dagster_type,
         default=default,
@@ -224,7 +253,10 @@ def _input(name: str, said: AssetIn, annotation: Any, default: Any) -> AssetInpu
 
 
 def order_only(
-    where: str, inputs: Iterable[AssetInput], keys: Iterable[AssetKey]
+    where: str,
+    inputs: Iterable[AssetInput],
+    keys: Iterable[AssetKey],
+    mappings: Mapping[AssetKey, PartitionMapping],
 ) -> tuple[AssetInput, ...]:
     taken = {one.name for one in inputs}
     made = []
@@ -233,7 +265,15 @@ def order_only(
         while name in taken:
             name += "_"
         taken.add(name)
-        made.append(AssetInput(name=name, key=key, loads=False, annotation=Nothing))
+        made.append(
+            AssetInput(
+                name=name,
+                key=key,
+                loads=False,
+                annotation=Nothing,
+                partition_mapping=mappings.get(key),
+            )
+        )
     return tuple(made)
 
 

@@ -57,6 +57,8 @@ def lay_out(assets: Iterable[Any]) -> AssetLayout:
                 refuse_unknown(f"Asset {str(spec.key)!r}{at(spec.source)}", key, "deps", upstream)
     for spec in [*specs, *(spec for one in ordered for spec in one.specs)]:
         _check_metadata(spec)
+    for one in ordered:
+        _check_mappings(one, upstream)
     return AssetLayout(
         made=tuple(ordered),
         external=tuple(specs),
@@ -129,16 +131,20 @@ class _Finder:
             if given.key not in self.known or given.key in own
         }
         for key, found in renames.items():
-            if key in own and found == key:
+            if key in own and found == key and not _on_earlier(one, key):
                 raise DefinitionError(
                     f"{one.label} depends on itself.",
-                    mend="Read another asset, or declare what it starts from as an AssetSpec.",
+                    mend="Read another asset; or, partitioned by time, its own earlier partitions, with "
+                    "TimeWindowPartitionMapping(start_offset=-1, end_offset=-1).",
                 )
         if not renames:
             return one
         specs = tuple(
             spec.replace_attributes(
-                deps=tuple(dict.fromkeys(renames.get(key, key) for key in spec.deps))
+                deps=tuple(dict.fromkeys(renames.get(key, key) for key in spec.deps)),
+                partition_mappings={
+                    renames.get(key, key): mapped for key, mapped in spec.partition_mappings.items()
+                },
             )
             for spec in one.specs
         )
@@ -184,7 +190,7 @@ def _ordered(
     made: list[AssetsDefinition], upstream: Mapping[AssetKey, Upstream]
 ) -> list[AssetsDefinition]:
     deps = {key: spec.deps for one in made for key, spec in zip(one.keys, one.specs, strict=True)}
-    _, cycle = in_order(deps, lambda key: deps[key])
+    _, cycle = in_order(deps, lambda key: [dep for dep in deps[key] if dep != key])
     if cycle:
         raise DefinitionError(
             f"Assets depend on each other in a circle: {' -> '.join(map(str, cycle))}"
@@ -194,7 +200,11 @@ def _ordered(
     by_name = {one.name: one for one in made}
     ordered, circle = in_order(
         by_name,
-        lambda name: [step for one in by_name[name].inputs if (step := upstream[one.key].step)],
+        lambda name: [
+            step
+            for one in by_name[name].inputs
+            if (step := upstream[one.key].step) and step != name
+        ],
     )
     if circle:
         raise DefinitionError(
@@ -203,6 +213,39 @@ def _ordered(
             mend="Split the multi-asset, so that each step needs only steps before it.",
         )
     return [by_name[name] for name in ordered]
+
+
+def _on_earlier(one: AssetsDefinition, key: AssetKey) -> bool:
+    """An asset is made of its own earlier partitions."""
+    from tidegate.domain.default_mapping import may_depend_on_itself
+
+    mapping = next((s.partition_mappings.get(key) for s in one.specs if s.key == key), None)
+    return may_depend_on_itself(mapping, one.partitions_def)
+
+
+def _check_mappings(one: AssetsDefinition, upstream: Mapping[AssetKey, Upstream]) -> None:
+    """Partitions of upstream assets can be told for each of its own."""
+    from tidegate.domain.default_mapping import infer_mapping
+
+    for spec in one.specs:
+        for key in spec.deps:
+            given, up = spec.partition_mappings.get(key), upstream[key].partitions_def
+            if given is None and (up is None or spec.partitions_def is None):
+                continue
+            try:
+                (given or infer_mapping(spec.partitions_def, up)).check(spec.partitions_def, up)
+            except DefinitionError as error:
+                mend = (
+                    error.mend
+                    if given is not None
+                    else (
+                        "They are partitioned differently: say which partitions, with "
+                        "AssetIn(partition_mapping=...) or AssetDep(partition_mapping=...)."
+                    )
+                )
+                raise DefinitionError(
+                    f"{one.label} and its upstream asset {str(key)!r}: {error.message}", mend=mend
+                ) from None
 
 
 def _check_metadata(spec: AssetSpec) -> None:

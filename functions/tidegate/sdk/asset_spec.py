@@ -12,6 +12,7 @@ from tidegate.sdk.asset_key import AssetKey, keys_of, prefix_parts
 from tidegate.sdk.declaration import at, caller_source, check_name, known_arguments
 
 if TYPE_CHECKING:
+    from tidegate.domain.partition_mapping import PartitionMapping
     from tidegate.domain.partitions import PartitionsDefinition
     from tidegate.sdk.asset_key import CoercibleToAssetDep, CoercibleToAssetKey
 
@@ -32,6 +33,8 @@ class AssetDep:
     """An asset that must be there before another, and is not loaded."""
 
     asset: CoercibleToAssetDep
+    partition_mapping: PartitionMapping | None = field(default=None, kw_only=True)
+    """Which of its partitions must be there; left out, by the default rules."""
 
     @property
     def asset_key(self) -> AssetKey:
@@ -54,6 +57,8 @@ class AssetIn:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     input_manager_key: str | None = None
     dagster_type: Any = ...
+    partition_mapping: PartitionMapping | None = None
+    """Which of its partitions are loaded; left out, by the default rules."""
 
     def asset_key(self, name: str) -> AssetKey:
         """The key of the asset that the argument ``name`` means."""
@@ -85,6 +90,10 @@ class AssetSpec:
     tags: Mapping[str, str] = field(default_factory=dict, kw_only=True)
     kinds: Iterable[str] = field(default=(), kw_only=True)
     partitions_def: PartitionsDefinition | None = field(default=None, kw_only=True)
+    partition_mappings: Mapping[AssetKey, PartitionMapping] = field(
+        default_factory=dict, kw_only=True, repr=False
+    )
+    """By dep; those that AssetDep says are added."""
     source: str = field(default="", kw_only=True, repr=False)
 
     if TYPE_CHECKING:  # what may be given is wider than what is kept
@@ -103,6 +112,7 @@ class AssetSpec:
             tags: Mapping[str, str] = ...,
             kinds: Iterable[str] = (),
             partitions_def: PartitionsDefinition | None = None,
+            partition_mappings: Mapping[AssetKey, PartitionMapping] = ...,
             source: str = "",
         ) -> None: ...
 
@@ -121,6 +131,7 @@ class AssetSpec:
         for name, value in {
             "key": key,
             "deps": read_deps(where, self.deps),
+            "partition_mappings": {**self.partition_mappings, **read_mappings(where, self.deps)},
             "metadata": dict(self.metadata),
             "owners": _owners(where, self.owners),
             "tags": tags,
@@ -258,6 +269,26 @@ def read_deps(where: str, deps: Any) -> tuple[AssetKey, ...]:
                 )
             found[key] = None
     return tuple(found)
+
+
+def read_mappings(where: str, deps: Any) -> dict[AssetKey, PartitionMapping]:
+    """The partition mappings that a ``deps=`` argument names, by key."""
+    found = {}
+    for one in deps or ():
+        if isinstance(one, AssetDep) and one.partition_mapping is not None:
+            check_mapping(where, one.asset_key, one.partition_mapping)
+            found[one.asset_key] = one.partition_mapping
+    return found
+
+
+def check_mapping(where: str, key: AssetKey, mapping: Any) -> None:
+    from tidegate.domain.partition_mapping import PartitionMapping
+
+    if not isinstance(mapping, PartitionMapping):
+        raise DefinitionError(
+            f"{where} has partition_mapping={mapping!r} of {str(key)!r}.",
+            mend="Give a mapping, such as TimeWindowPartitionMapping(start_offset=-1, end_offset=-1).",
+        )
 
 
 def _tags_and_kinds(where: str, tags: Any, kinds: Any) -> tuple[dict[str, str], tuple[str, ...]]:

@@ -28,6 +28,7 @@ class AssetInput:
     default: Any = ...
     io_manager_key: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    partition_mapping: Any = None
 
     @property
     def hint(self) -> str:
@@ -65,6 +66,7 @@ class AssetsDefinition:
     config_type: Any = None
     can_subset: bool = False
     description: str = ""
+    backfill_policy: Any = None
 
     @property
     def keys(self) -> tuple[AssetKey, ...]:
@@ -156,6 +158,9 @@ class AssetsDefinition:
                 spec,
                 key=names.get(spec.key, spec.key),
                 deps=tuple(names.get(key, key) for key in spec.deps),
+                partition_mappings={
+                    names.get(key, key): one for key, one in spec.partition_mappings.items()
+                },
             )
             for spec in self.specs
         )
@@ -174,7 +179,7 @@ class AssetsDefinition:
             key=self.name,
             name=self.name,
             function=signature.function,
-            inputs=tuple(_step_input(one, upstream[one.key]) for one in self.inputs),
+            inputs=tuple(_step_input(one, upstream[one.key], self.name) for one in self.inputs),
             outputs=self.outputs,
             context_parameter=signature.context_parameter,
             config_parameter=signature.config_parameter,
@@ -188,6 +193,7 @@ class AssetsDefinition:
             timeout_seconds=setting.timeout_seconds,
             retry_policy=setting.retry_policy,
             partitions_def=self.partitions_def,
+            backfill_policy=self.backfill_policy,
             can_subset=self.can_subset,
             is_asset=True,
             description=self.description,
@@ -195,10 +201,12 @@ class AssetsDefinition:
         )
 
 
-def _step_input(one: AssetInput, upstream: Upstream) -> StepInput:
+def _step_input(one: AssetInput, upstream: Upstream, own: str) -> StepInput:
+    elsewhere = upstream.step is None or upstream.step == own
     return StepInput(
         name=one.name,
-        sources=() if upstream.step is None else ((upstream.step, upstream.output.name),),
+        sources=() if elsewhere else ((str(upstream.step), upstream.output.name),),
+        partition_mapping=one.partition_mapping,
         loads=one.loads,
         asset_key=one.key,
         io_manager_key=one.io_manager_key,

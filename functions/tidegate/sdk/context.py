@@ -45,6 +45,9 @@ class OpExecutionContext:
     resources: Any = field(default_factory=lambda: Resources("The step", {}))
     log: logging.Logger = field(default_factory=lambda: logging.getLogger("tidegate"))
     run_partition: str | None = None
+    """The one partition of the run."""
+    run_partitions: Sequence[str] | None = None
+    """All of them, when it is a range."""
     inputs: Sequence[StepInput] = ()
     outputs: Sequence[StepOutput] = ()
     """Of this run: without what a subset leaves out."""
@@ -111,30 +114,38 @@ class OpExecutionContext:
         Raises:
             InvocationError: the run has none.
         """
+        if self.run_partition is None and self.run_partitions:
+            raise InvocationError(
+                f"The run has {len(self.run_partitions)} partitions.", mend="Use partition_keys."
+            )
         if self.run_partition is None:
             raise InvocationError(
                 "The run has no partition.", mend="Ask has_partition_key first, or give one."
             )
-        return self.run_partition
+        return partition_key_of(self.partitions_def, self.run_partition)
 
     @property
     def partition_keys(self) -> Sequence[str]:
-        return [self.partition_key]
+        """All partitions of the run, in order; one, unless it is for a range."""
+        if self.run_partitions is None:
+            return [self.partition_key]
+        return [partition_key_of(self.partitions_def, one) for one in self.run_partitions]
 
     @property
     def has_partition_key_range(self) -> bool:
-        return self.has_partition_key
+        return bool(self.run_partitions) or self.has_partition_key
 
     @property
     def partition_key_range(self) -> PartitionKeyRange:
-        """From the first to the last partition of the run: here, one."""
+        """From the first to the last partition of the run."""
         from tidegate.domain.partitions import PartitionKeyRange
 
-        return PartitionKeyRange(self.partition_key, self.partition_key)
+        keys = self.partition_keys
+        return PartitionKeyRange(keys[0], keys[-1])
 
     @property
     def partition_time_window(self) -> TimeWindow:
-        """Start and end of the partition in time.
+        """Start and end in time: of the partition, or from the first to the last.
 
         Raises:
             InvocationError: the step is not partitioned by time.
@@ -144,8 +155,8 @@ class OpExecutionContext:
             raise InvocationError(
                 f"Step {self.step_key!r} is not partitioned by time.", mend="Use partition_key."
             )
-        found: TimeWindow = window(self.partition_key)
-        return found
+        keys = self.partition_keys
+        return span_of(window(keys[0]), window(keys[-1]))
 
     # Assets
 
@@ -185,7 +196,12 @@ class OpExecutionContext:
         return self.partition_key
 
     def asset_partition_keys_for_output(self, output_name: str = "result") -> Sequence[str]:
-        return [self.asset_partition_key_for_output(output_name)]
+        self.asset_key_for_output(output_name)
+        return self.partition_keys
+
+    def asset_partitions_time_window_for_output(self, output_name: str = "result") -> TimeWindow:
+        self.asset_key_for_output(output_name)
+        return self.partition_time_window
 
     def asset_partition_keys_for_input(self, input_name: str) -> Sequence[str]:
         key = self.asset_key_for_input(input_name)
@@ -201,6 +217,14 @@ class OpExecutionContext:
                 mend="Use asset_partition_keys_for_input.",
             )
         return keys[0]
+
+    def asset_partition_key_range_for_input(self, input_name: str) -> PartitionKeyRange:
+        from tidegate.domain.partitions import PartitionKeyRange
+
+        keys = self.asset_partition_keys_for_input(input_name)
+        if not keys:
+            raise InvocationError(f"Input {input_name!r} of {self.step_key!r} loads no partition.")
+        return PartitionKeyRange(keys[0], keys[-1])
 
     @property
     def selected_output_names(self) -> frozenset[str]:
@@ -304,6 +328,21 @@ class AssetExecutionContext(OpExecutionContext):
 def output_label(name: str, mapping_key: str | None) -> str:
     """An output, or one value of a dynamic one, as logs and metadata name it."""
     return name if mapping_key is None else f"{name}[{mapping_key}]"
+
+
+def partition_key_of(definition: Any, key: str) -> str:
+    """The key, told apart (``keys_by_dimension``) where it is one of several dimensions."""
+    told_apart = getattr(definition, "key_from", None)
+    if told_apart is None:
+        return key
+    found: str = told_apart(key)
+    return found
+
+
+def span_of(first: TimeWindow, last: TimeWindow) -> TimeWindow:
+    from tidegate.domain.partitions import TimeWindow
+
+    return TimeWindow(first.start, last.end)
 
 
 def get_logger() -> logging.Logger:

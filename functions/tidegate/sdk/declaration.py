@@ -23,7 +23,6 @@ _NAME = re.compile(r"[A-Za-z0-9_]+")
 _NOT_HERE = {
     "asset_checks": "Asset checks are not offered yet.",
     "automation_condition": "Automation conditions are not offered yet.",
-    "backfill_policy": "Backfill policies are not offered yet.",
     "check_specs": "Asset checks are not offered yet.",
     "concurrency_key": "Use `pool=`.",
     "freshness_policy": "Freshness policies are not offered yet.",
@@ -33,7 +32,6 @@ _NOT_HERE = {
     "resource_defs": "Put resources in Definitions(resources=...).",
     "schedules": "Schedules are not offered yet.",
     "sensors": "Sensors are not offered yet.",
-    "partition_mapping": "Only the same partition of an upstream asset can be read yet.",
 }
 """What to do instead of an argument that exists elsewhere, and not here."""
 

@@ -15,6 +15,7 @@ from tidegate.sdk.metadata import MetadataValue, normalize_metadata
 from tidegate.sdk.resource_definition import ResourceDefinition, Resources
 
 if TYPE_CHECKING:
+    from tidegate.domain.partitions import PartitionKeyRange
     from tidegate.sdk.asset_key import CoercibleToAssetKey
 
 DEFAULT_IO_MANAGER = "io_manager"
@@ -131,8 +132,18 @@ class _StoredValue:
 
     @property
     def asset_partitions_time_window(self) -> Any:
-        """Start and end of the partition in time."""
-        return self.partitions_def.time_window_for_partition_key(self.asset_partition_key)
+        """Start and end in time: of the partition, or from the first to the last."""
+        from tidegate.sdk.context import span_of
+
+        window, keys = self.partitions_def.time_window_for_partition_key, self.asset_partition_keys
+        return span_of(window(keys[0]), window(keys[-1]))
+
+    @property
+    def asset_partition_key_range(self) -> PartitionKeyRange:
+        from tidegate.domain.partitions import PartitionKeyRange
+
+        keys = self.asset_partition_keys
+        return PartitionKeyRange(keys[0], keys[-1])
 
     @property
     def _label(self) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tidegate.errors import DefinitionError
-from tidegate.sdk.asset import asset_inputs, asset_output, order_only
+from tidegate.sdk.asset import asset_inputs, asset_output, check_policy, mappings_of, order_only
 from tidegate.sdk.asset_key import AssetKey
 from tidegate.sdk.asset_spec import AssetIn, AssetOut, AssetSpec
 from tidegate.sdk.assets_definition import AssetInput, AssetsDefinition
@@ -18,6 +18,7 @@ from tidegate.sdk.signature import Signature, read_signature
 from tidegate.sdk.step import StepOutput
 
 if TYPE_CHECKING:
+    from tidegate.domain.backfill_policy import BackfillPolicy
     from tidegate.domain.partitions import PartitionsDefinition
     from tidegate.sdk.asset_key import CoercibleToAssetDep
     from tidegate.sdk.compute import Compute
@@ -37,6 +38,7 @@ def multi_asset(
     required_resource_keys: collections.abc.Set[str] | None = None,
     internal_asset_deps: Mapping[str, collections.abc.Set[AssetKey]] | None = None,
     partitions_def: PartitionsDefinition | None = None,
+    backfill_policy: BackfillPolicy | None = None,
     op_tags: Mapping[str, Any] | None = None,
     can_subset: bool = False,
     group_name: str | None = None,
@@ -79,13 +81,18 @@ def _declare(function: Any, said: Mapping[str, Any]) -> AssetsDefinition:
         name=called,
         specs=specs,
         outputs=outputs,
-        inputs=inputs + order_only(where, inputs, more),
+        inputs=inputs + order_only(where, inputs, more, _mappings_of(specs)),
+        backfill_policy=check_policy(where, said["backfill_policy"], specs[0].partitions_def),
         signature=signature,
         setting=read_setting(where, tags=said["op_tags"], **settings_in(said)),
         config_type=read_config_type(where, signature, said["config_schema"]),
         can_subset=said["can_subset"],
         description=describe(function, said["description"]),
     )
+
+
+def _mappings_of(specs: Iterable[AssetSpec]) -> dict[AssetKey, Any]:
+    return {key: one for spec in specs for key, one in spec.partition_mappings.items()}
 
 
 def _made(
@@ -127,6 +134,7 @@ def _of_specs(
                 )
             changes[attribute] = value
         arguments = [one.key for one in inputs if one.key not in spec.deps]
+        changes["partition_mappings"] = {**spec.partition_mappings, **mappings_of(inputs)}
         revised.append(spec.replace_attributes(deps=[*spec.deps, *arguments], **changes))
     # No value: what the function makes it stores by itself, so it may return None.
     outputs = tuple(
@@ -160,6 +168,7 @@ def _of_outs(
                 tags=one.tags,
                 kinds=one.kinds,
                 partitions_def=shared["partitions_def"],
+                partition_mappings=mappings_of(inputs),
                 source=signature.source,
             )
         )

@@ -6,10 +6,24 @@ from __future__ import annotations
 import functools
 from typing import Any
 
+from tidegate.domain.backfill_policy import BackfillPolicy
 from tidegate.domain.calendar import ScheduleType
+from tidegate.domain.dimension_mapping import (
+    DimensionPartitionMapping,
+    MultiPartitionMapping,
+    MultiToSingleDimensionPartitionMapping,
+)
+from tidegate.domain.dynamic_partitions import DynamicPartitionsDefinition
 from tidegate.domain.multi_partitions import MultiPartitionKey, MultiPartitionsDefinition
+from tidegate.domain.partition_mapping import (
+    AllPartitionMapping,
+    IdentityPartitionMapping,
+    LastPartitionMapping,
+    PartitionMapping,
+    SpecificPartitionsPartitionMapping,
+    StaticPartitionMapping,
+)
 from tidegate.domain.partitions import (
-    DynamicPartitionsDefinition,
     PartitionKeyRange,
     PartitionsDefinition,
     StaticPartitionsDefinition,
@@ -21,22 +35,34 @@ from tidegate.domain.regular_partitions import (
     MonthlyPartitionsDefinition,
     WeeklyPartitionsDefinition,
 )
+from tidegate.domain.time_mapping import TimeWindowPartitionMapping
 from tidegate.domain.time_window import TimeWindowPartitionsDefinition
 from tidegate.errors import DefinitionError
 from tidegate.sdk.declaration import at, caller_source, known_arguments
 
 __all__ = [
+    "AllPartitionMapping",
+    "BackfillPolicy",
     "DailyPartitionsDefinition",
+    "DimensionPartitionMapping",
     "DynamicPartitionsDefinition",
     "HourlyPartitionsDefinition",
+    "IdentityPartitionMapping",
+    "LastPartitionMapping",
     "MonthlyPartitionsDefinition",
     "MultiPartitionKey",
+    "MultiPartitionMapping",
     "MultiPartitionsDefinition",
+    "MultiToSingleDimensionPartitionMapping",
     "PartitionKeyRange",
+    "PartitionMapping",
     "PartitionsDefinition",
     "ScheduleType",
+    "SpecificPartitionsPartitionMapping",
+    "StaticPartitionMapping",
     "StaticPartitionsDefinition",
     "TimeWindow",
+    "TimeWindowPartitionMapping",
     "TimeWindowPartitionsDefinition",
     "WeeklyPartitionsDefinition",
 ]
@@ -73,3 +99,14 @@ for _kind in (
     MonthlyPartitionsDefinition,
 ):
     _located(_kind)
+
+for _other in (
+    BackfillPolicy,
+    DimensionPartitionMapping,
+    MultiPartitionMapping,
+    MultiToSingleDimensionPartitionMapping,
+    SpecificPartitionsPartitionMapping,
+    StaticPartitionMapping,
+    TimeWindowPartitionMapping,
+):
+    known_arguments(_other)

@@ -38,6 +38,8 @@ class StepInput:
     stored it, and its metadata."""
     partitions_def: Any = None
     """Partitions of the upstream asset."""
+    partition_mapping: Any = None
+    """Which of them are loaded; None: by the default rules."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +83,7 @@ class StepDefinition:
     timeout_seconds: int | None = None
     retry_policy: Any = None
     partitions_def: Any = None
+    backfill_policy: Any = None
     can_subset: bool = False
     is_asset: bool = False
     mapped_over: tuple[str, str] | None = None

@@ -19,6 +19,7 @@ from tidegate.domain.dimension_mapping import (
     MultiPartitionMapping,
     MultiToSingleDimensionPartitionMapping,
 )
+from tidegate.domain.dynamic_partitions import DynamicPartitionsDefinition
 from tidegate.domain.multi_partitions import MultiPartitionsDefinition
 from tidegate.domain.partition_mapping import (
     WHOLE,
@@ -30,7 +31,7 @@ from tidegate.domain.partition_mapping import (
     StaticPartitionMapping,
 )
 from tidegate.domain.partition_set import PartitionSet
-from tidegate.domain.partitions import DynamicPartitionsDefinition, StaticPartitionsDefinition
+from tidegate.domain.partitions import StaticPartitionsDefinition
 from tidegate.domain.regular_partitions import (
     DailyPartitionsDefinition,
     HourlyPartitionsDefinition,

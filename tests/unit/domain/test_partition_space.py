@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tidegate.domain.dynamic_partitions import DynamicPartitionsDefinition
 from tidegate.domain.multi_partitions import MultiPartitionKey, MultiPartitionsDefinition
 from tidegate.domain.partition_set import PartitionSet
 from tidegate.domain.partitions import (
-    DynamicPartitionsDefinition,
     PartitionKeyRange,
     PartitionsDefinition,
     StaticPartitionsDefinition,

@@ -11,6 +11,7 @@ from tidegate import (
     AssetIn,
     AssetSpec,
     DailyPartitionsDefinition,
+    DefinitionError,
     InMemoryIOManager,
     InputContext,
     IOManager,
@@ -151,7 +152,9 @@ def test_an_asset_without_partitions_loads_all_of_upstream(attempt: Any) -> None
     assert outcome.values == {"result": {"de": "rows of de", "fr": "rows of fr"}}
 
 
-def test_an_upstream_asset_of_other_partitions_is_a_failure_that_says_so(attempt: Any) -> None:
+def test_an_upstream_asset_of_other_partitions_is_refused_unless_a_mapping_is_given(
+    attempt: Any,
+) -> None:
     @asset(partitions_def=COUNTRIES)
     def rows() -> int:
         return 1
@@ -160,11 +163,8 @@ def test_an_upstream_asset_of_other_partitions_is_a_failure_that_says_so(attempt
     def count(rows: Any) -> Any:
         return rows
 
-    failure = attempt([rows, count], "count", partition_key="2024-01-02").report.failure
-
-    assert (
-        "Step 'count' and its upstream asset 'rows' are partitioned differently." in failure.message
-    )
+    with pytest.raises(DefinitionError, match="Asset 'count' .* its upstream asset 'rows'"):
+        attempt([rows, count], "count", partition_key="2024-01-02")
 
 
 def test_a_missing_value_names_asset_partition_and_mend(attempt: Any) -> None:
