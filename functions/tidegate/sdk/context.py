@@ -12,6 +12,7 @@ from tidegate.sdk.asset_key import AssetKey
 from tidegate.sdk.declaration import known_arguments
 from tidegate.sdk.event import AssetMaterialization, AssetObservation
 from tidegate.sdk.metadata import MetadataValue, normalize_metadata
+from tidegate.sdk.partitioned_context import PartitionedContext
 from tidegate.sdk.resource_definition import Resources
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class RunInfo:
 
 
 @dataclass(kw_only=True, eq=False)
-class OpExecutionContext:
+class OpExecutionContext(PartitionedContext):
     """The context of one attempt of one step. In tests, made with ``build_op_context``."""
 
     run: RunInfo = field(default_factory=RunInfo)
@@ -100,63 +101,6 @@ class OpExecutionContext:
     def get_mapping_key(self) -> str | None:
         """The mapping key of the value for which the step runs; None when it is not mapped."""
         return self.mapping_key
-
-    # Partitions
-
-    @property
-    def has_partition_key(self) -> bool:
-        return self.run_partition is not None
-
-    @property
-    def partition_key(self) -> str:
-        """The partition of the run.
-
-        Raises:
-            InvocationError: the run has none.
-        """
-        if self.run_partition is None and self.run_partitions:
-            raise InvocationError(
-                f"The run has {len(self.run_partitions)} partitions.", mend="Use partition_keys."
-            )
-        if self.run_partition is None:
-            raise InvocationError(
-                "The run has no partition.", mend="Ask has_partition_key first, or give one."
-            )
-        return partition_key_of(self.partitions_def, self.run_partition)
-
-    @property
-    def partition_keys(self) -> Sequence[str]:
-        """All partitions of the run, in order; one, unless it is for a range."""
-        if self.run_partitions is None:
-            return [self.partition_key]
-        return [partition_key_of(self.partitions_def, one) for one in self.run_partitions]
-
-    @property
-    def has_partition_key_range(self) -> bool:
-        return bool(self.run_partitions) or self.has_partition_key
-
-    @property
-    def partition_key_range(self) -> PartitionKeyRange:
-        """From the first to the last partition of the run."""
-        from tidegate.domain.partitions import PartitionKeyRange
-
-        keys = self.partition_keys
-        return PartitionKeyRange(keys[0], keys[-1])
-
-    @property
-    def partition_time_window(self) -> TimeWindow:
-        """Start and end in time: of the partition, or from the first to the last.
-
-        Raises:
-            InvocationError: the step is not partitioned by time.
-        """
-        window = getattr(self.partitions_def, "time_window_for_partition_key", None)
-        if window is None:
-            raise InvocationError(
-                f"Step {self.step_key!r} is not partitioned by time.", mend="Use partition_key."
-            )
-        keys = self.partition_keys
-        return span_of(window(keys[0]), window(keys[-1]))
 
     # Assets
 
@@ -328,21 +272,6 @@ class AssetExecutionContext(OpExecutionContext):
 def output_label(name: str, mapping_key: str | None) -> str:
     """An output, or one value of a dynamic one, as logs and metadata name it."""
     return name if mapping_key is None else f"{name}[{mapping_key}]"
-
-
-def partition_key_of(definition: Any, key: str) -> str:
-    """The key, told apart (``keys_by_dimension``) where it is one of several dimensions."""
-    told_apart = getattr(definition, "key_from", None)
-    if told_apart is None:
-        return key
-    found: str = told_apart(key)
-    return found
-
-
-def span_of(first: TimeWindow, last: TimeWindow) -> TimeWindow:
-    from tidegate.domain.partitions import TimeWindow
-
-    return TimeWindow(first.start, last.end)
 
 
 def get_logger() -> logging.Logger:

@@ -133,7 +133,7 @@ class _StoredValue:
     @property
     def asset_partitions_time_window(self) -> Any:
         """Start and end in time: of the partition, or from the first to the last."""
-        from tidegate.sdk.context import span_of
+        from tidegate.sdk.partitioned_context import span_of
 
         window, keys = self.partitions_def.time_window_for_partition_key, self.asset_partition_keys
         return span_of(window(keys[0]), window(keys[-1]))
