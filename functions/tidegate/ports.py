@@ -16,7 +16,6 @@ from typing import Any, Generic, Protocol, TypeVar
 from tidegate.domain.arrival import Arrival, Gathered
 from tidegate.domain.claim import NOTHING, Claim, Limit, Line, Queue, Refusal, Spend, Standing
 from tidegate.domain.fairness import Pace, Turn
-from tidegate.domain.rate import Rate
 from tidegate.domain.run import Run, RunStatus, StepRow, StepStatus
 
 T = TypeVar("T")
@@ -195,22 +194,16 @@ class AdmissionStore(Protocol):
         rate is where it was seen to refuse it, at ``used_until``.
         """
 
-    def set_limit(
-        self,
-        key: str,
-        capacity: int,
-        *,
-        source: str,
-        rate: Rate | None = None,
-        only_new: bool = False,
-    ) -> Limit:
-        """Create the limit, or change its capacity and close its gate (not with ``only_new``); answers it as it is then.
+    def create_limit(self, new: Limit) -> Limit:
+        """Create the limit unless it is there; answers it as it is then."""
 
-        ``rate`` is for a new limit; ``set_rate`` changes it.
+    def set_limit(self, now: Limit, *, was: Limit | None, change: Change | None = None) -> bool:
+        """Give the limit the capacity, source and rate of ``now``, and close its gate, if they are still those of ``was``.
+
+        ``was`` None: it has no row. A rate that changes is used up as ``now`` says, and only if it still was as in ``was``.
+        ``change`` is written to the audit in the same moment, as done. False: the limit was set otherwise
+        meanwhile, or the change is in the audit already.
         """
-
-    def set_rate(self, key: str, rate: Rate | None, *, source: str) -> Limit:
-        """Give the limit a rate, or take it away, and close its gate; one without a row is created without a capacity."""
 
     def set_gate(self, key: str, was: str | None, now: str | None) -> bool:
         """Change the gate of a limit. False: it is not ``was`` any more."""
@@ -319,6 +312,9 @@ class AuditStore(Protocol):
 
     def done(self, change: Change) -> None:
         """Say that it is made."""
+
+    def find(self, change_id: str) -> Change | None:
+        """The change, if it was begun or made."""
 
     def history(self, subject: str, *, limit: int = 50, cursor: str | None = None) -> Page[Change]:
         """Changes of a subject, newest first."""

@@ -12,12 +12,14 @@ from typing import Any
 import pytest
 
 from tidegate.adapters.dynamodb.admission import DynamoAdmissionStore
+from tidegate.adapters.dynamodb.audit import DynamoAuditStore
 from tidegate.adapters.memory.admission import MemoryAdmissionStore
+from tidegate.adapters.memory.audit import MemoryAuditStore
 from tidegate.app.admission import Admission
-from tidegate.domain.claim import CLOSED, Claim, ClaimState, Refusal, Standing, Want
+from tidegate.domain.claim import CLOSED, Claim, ClaimState, Limit, Refusal, Spend, Standing, Want
 from tidegate.domain.rate import Rate
 from tidegate.errors import InvocationError
-from tidegate.ports import AdmissionStore
+from tidegate.ports import AdmissionStore, AuditStore, Change
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LATER = NOW + timedelta(days=14)
@@ -607,7 +609,7 @@ def test_the_line_is_read_in_order_and_says_whether_there_are_more(
 ) -> None:
     for number in range(4):
         store.park(parked(claim(f"c{number}", "pool/db"), "pool/db"))
-    store.set_limit("pool/db", 0, source="default")
+    reset(store, "pool/db", 0)
 
     part, whole = store.line("pool/db", 3), store.line("pool/db", 4)
 
@@ -621,14 +623,14 @@ def test_a_queue_moves_only_to_a_limit_that_refuses_it(
 ) -> None:
     one = parked(claim("a", "runs", "pool/db"), "runs")
     store.park(one)
-    store.set_limit("pool/db", 1, source="default")
+    reset(store, "pool/db", 1)
     store.set_gate("pool/db", CLOSED, None)
     first = Standing(queue=one.queue, limit="runs", rank=one.order_key)
     moved = replace(first, limit="pool/db", version=1)
 
     stands = store.stand(None, first)
     with_room = store.stand(first, moved, refused=one)
-    store.set_limit("pool/db", 0, source="default")
+    reset(store, "pool/db", 0)
     store.set_gate("pool/db", CLOSED, None)
     without_room = store.stand(first, moved, refused=one)
 
@@ -656,7 +658,7 @@ def test_where_a_queue_stands_is_changed_only_by_who_knows_where_it_stood(
 
 def test_a_gate_keeps_out_who_comes_after_it(store: AdmissionStore, claim: ClaimFactory) -> None:
     before, kept, after = (held(claim(name, "pool/db", capacity=9)) for name in "abc")
-    store.set_limit("pool/db", 9, source="default")
+    reset(store, "pool/db", 9)
 
     closed = store.admit(before, spend={})
     store.set_gate("pool/db", CLOSED, kept.order_key)
@@ -816,6 +818,186 @@ def test_a_new_capacity_leaves_the_rate_as_it_is(rated: Admission) -> None:
     limit = rated.limit("api")
     assert limit is not None
     assert (limit.capacity, limit.rate) == (5, Rate(limit=2, per=timedelta(seconds=1)))
+
+
+def test_a_faster_rate_lets_the_next_start_sooner_and_a_slower_one_later(
+    rated: Admission, claim: ClaimFactory, clock: FixedClock, alarms: Alarms
+) -> None:
+    """What is used up stays used up, counted in starts."""
+    rated.set_rate("api", Rate(limit=1, per=timedelta(hours=1)))
+    for name in ("a", "b", "c"):
+        rated.acquire(claim(name, "api"))
+
+    rated.set_rate("api", Rate(limit=1, per=timedelta(minutes=1)))
+    in_a_minute = alarms.asked[-1]
+    clock.moment += timedelta(minutes=1)
+    on_time = rated.pump("api")
+    rated.set_rate("api", Rate(limit=1, per=timedelta(minutes=10)))
+
+    assert in_a_minute == ("api", NOW + timedelta(minutes=1))
+    assert ids(on_time) == ["b"]
+    assert alarms.asked[-1] == ("api", NOW + timedelta(minutes=11))
+
+
+def test_who_takes_over_what_has_started_uses_up_no_rate_and_is_not_kept_waiting_by_it(
+    rated: Admission, claim: ClaimFactory, clock: FixedClock
+) -> None:
+    rated.acquire(claim("a", "api"))
+
+    taking_over = rated.acquire(claim("b", "api", goes_on=True))
+    clock.moment += HALF
+    on_time = rated.acquire(claim("c", "api"))
+
+    assert taking_over.claim.state is ClaimState.HELD
+    assert on_time.claim.state is ClaimState.HELD
+
+
+def test_that_it_takes_over_is_remembered_while_it_waits(
+    rated: Admission, claim: ClaimFactory
+) -> None:
+    rated.set_limit("api", 1)
+    rated.acquire(claim("a", "api"))
+    rated.acquire(claim("b", "api", goes_on=True))
+
+    assert ids(rated.release("a")) == ["b"]
+
+
+# -- Setting a limit
+
+
+def test_a_limit_is_set_only_by_who_knows_what_it_is_set_to(store: AdmissionStore) -> None:
+    three = Limit(key="pool/db", capacity=3, source="settings")
+    four = replace(three, capacity=4)
+
+    made = store.set_limit(three, was=None)
+    again = store.set_limit(four, was=None)
+    other = store.set_limit(four, was=replace(three, source="override"))
+    known = store.set_limit(four, was=three)
+    stale = store.set_limit(three, was=three)
+
+    assert (made, again, other, known, stale) == (True, False, False, True, False)
+    assert store.line("pool/db", 0).limit == replace(four, gate=CLOSED)
+
+
+def test_setting_a_limit_leaves_what_is_in_use(store: AdmissionStore, claim: ClaimFactory) -> None:
+    store.admit(held(claim("a", "pool/db", capacity=5)))
+
+    reset(store, "pool/db", 1)
+
+    limit = store.line("pool/db", 0).limit
+    assert limit is not None
+    assert (limit.capacity, limit.in_use, limit.room) == (1, 1, 0)
+
+
+def test_another_rate_is_set_only_by_who_knows_how_much_of_it_is_used_up(
+    store: AdmissionStore, claim: ClaimFactory
+) -> None:
+    rate, slower = (Rate(limit=1, per=timedelta(seconds=many)) for many in (1, 2))
+    new = Limit(key="api", capacity=5, rate=rate)
+    store.create_limit(new)
+    store.admit(held(claim("a", "api")), spend={"api": Spend(rate=rate, was=0, now=70)})
+    now = replace(new, used_until=70)
+
+    too_late = store.set_limit(replace(new, rate=slower), was=new)
+    capacity = store.set_limit(replace(new, capacity=9), was=new)
+    in_time = store.set_limit(
+        replace(now, capacity=9, rate=slower, used_until=90), was=replace(now, capacity=9)
+    )
+
+    assert (too_late, capacity, in_time) == (False, True, True)
+    limit = store.line("api", 0).limit
+    assert limit is not None
+    assert (limit.rate, limit.used_until) == (slower, 90)
+
+
+def test_a_limit_that_is_there_is_not_created_again(store: AdmissionStore) -> None:
+    first = store.create_limit(Limit(key="pool/db", capacity=3))
+
+    second = store.create_limit(Limit(key="pool/db", capacity=9))
+
+    assert first == second == store.line("pool/db", 0).limit
+
+
+def test_a_change_made_meanwhile_is_not_undone_by_one_that_had_looked_before(
+    admission: Admission,
+) -> None:
+    admission.set_limit("pool/db", 3)
+    seen: list[int] = []
+
+    def rename(was: Limit | None) -> tuple[Limit, None]:
+        assert was is not None
+        seen.append(was.capacity)
+        if len(seen) == 1:
+            admission.set_limit("pool/db", 7)
+        return replace(was, source="renamed"), None
+
+    admission.change_limit("pool/db", rename)
+
+    limit = admission.limit("pool/db")
+    assert limit is not None
+    assert (limit.capacity, limit.source) == (7, "renamed")
+    assert seen == [3, 7]
+
+
+def test_of_sixteen_changes_at_once_none_is_lost(admission: Admission, at_once: Any) -> None:
+    admission.set_limit("pool/db", 0)
+
+    def one_more() -> None:
+        admission.change_limit(
+            "pool/db", lambda was: was and (replace(was, capacity=was.capacity + 1), None)
+        )
+
+    at_once([one_more] * 16)
+
+    limit = admission.limit("pool/db")
+    assert limit is not None
+    assert limit.capacity == 16
+
+
+@pytest.fixture
+def recording(engine: str) -> tuple[AdmissionStore, AuditStore]:
+    if engine != "memory":
+        return DynamoAdmissionStore(), DynamoAuditStore()
+    audit = MemoryAuditStore()
+    return MemoryAdmissionStore(audit), audit
+
+
+def change_of(change_id: str) -> Change:
+    return Change(
+        change_id=change_id,
+        subject="limit/pool/db",
+        action="set",
+        by="ada",
+        at=NOW,
+        before=None,
+        after={"capacity": 3},
+        is_done=True,
+    )
+
+
+def test_a_change_is_in_the_audit_exactly_if_it_is_made(
+    recording: tuple[AdmissionStore, AuditStore],
+) -> None:
+    store, audit = recording
+    three = Limit(key="pool/db", capacity=3)
+
+    made = store.set_limit(three, was=None, change=change_of("first"))
+    stale = store.set_limit(three, was=None, change=change_of("second"))
+    twice = store.set_limit(replace(three, capacity=9), was=three, change=change_of("first"))
+
+    assert (made, stale, twice) == (True, False, False)
+    assert audit.find("first") == change_of("first")
+    assert audit.find("second") is None
+    assert audit.history("limit/pool/db").items == (change_of("first"),)
+    limit = store.line("pool/db", 0).limit
+    assert limit is not None
+    assert limit.capacity == 3
+
+
+def reset(store: AdmissionStore, key: str, capacity: int) -> None:
+    was = store.line(key, 0).limit
+    now = replace(was or Limit(key=key, capacity=capacity), capacity=capacity, source="default")
+    assert store.set_limit(now, was=was)
 
 
 def in_use(admission: Admission, key: str) -> int:

@@ -10,7 +10,7 @@ After every access that changed something, ``check`` compares everything that is
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
@@ -187,9 +187,11 @@ class World:
         for key in keys:
             if draw.random() < 0.8:
                 capacity = draw.choice((0, 1, 1, 1, 2, 2, 3, UNLIMITED))
-                self.real.set_limit(key, capacity, source="settings", only_new=True)
+                self.real.create_limit(Limit(key=key, capacity=capacity, source="settings"))
             if self.rules.rates and draw.random() < 0.5:
-                self.real.set_rate(key, self._rate(), source="settings")
+                was = self.real.line(key, 0).limit or Limit(key=key, capacity=UNLIMITED)
+                self.real.create_limit(was)
+                self.real.set_limit(replace(was, rate=self._rate()), was=was)
                 self.real.set_gate(key, CLOSED, None)
         for number in range(draw.randint(*self.rules.claims)):
             limits = draw.sample(keys, draw.randint(1, len(keys)))
@@ -367,9 +369,8 @@ class World:
         if self.rules.rates and answer is None and name in ("admit", "grant", "release"):
             granted = kwargs["to"] if name == "release" else args[0]
             self._check_rates(call, granted, kwargs.get("spend", {}))
-        if name == "set_rate":
-            self.starts[args[0]] = []
-            self.rated[args[0]] = self.step
+        if name == "set_limit" and answer:
+            self._set(args[0], before.get(args[0].key))
         if name == "stand" and answer:
             queue = (args[0] or args[1]).queue
             self.stood[queue] = MOST_STEPS
@@ -379,6 +380,12 @@ class World:
         if owed and answer is None:
             raise self._violation(f"{owed} was passed by {name}{args}")
         return answer
+
+    def _set(self, now: Limit, was: Limit | None) -> None:
+        """Starts are counted anew from when a limit has another rate."""
+        if (None if was is None else was.rate) != now.rate:
+            self.starts[now.key] = []
+            self.rated[now.key] = self.step
 
     def _answered(self, call: Call, answer: Any) -> None:
         launch: Sequence[Claim] = ()

@@ -39,14 +39,18 @@ from tidegate.domain.claim import (
     Wait,
     admissible,
 )
-from tidegate.domain.rate import Rate
+from tidegate.domain.rate import Rate, used_by
 from tidegate.errors import InvocationError, UnavailableError
-from tidegate.ports import AdmissionStore, Alarms, Clock
+from tidegate.ports import AdmissionStore, Alarms, Change, Clock
 
 RETENTION = timedelta(days=14)
 """How long a claim that is done is remembered, so that a late or repeated call about it changes nothing."""
 MOST_NAMED = 20
 """Holders a claim that would not wait is told of."""
+
+
+SetTo = Callable[[Limit | None], tuple[Limit, Change | None] | None]
+"""What a limit shall be set to, by how it is now (None: it has no row), and the change to record; None: leave it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,15 +142,47 @@ class Admission:
                 f"The capacity of {key} is {capacity}.",
                 mend="Give a number from 0, or -1 for no limit.",
             )
-        self._patience.read(self._store.set_limit, key, capacity, source=source)
-        return self.pump(key)
+        new = Limit(key=key, capacity=capacity)
+        return self.change_limit(
+            key, lambda was: (replace(was or new, capacity=capacity, source=source), None)
+        )
 
     def set_rate(
         self, key: str, rate: Rate | None, *, source: str = "override"
     ) -> tuple[Claim, ...]:
         """Give a limit a rate beside its capacity, or take it away. Answers the claims granted thereby, to be launched."""
-        self._patience.read(self._store.set_rate, key, rate, source=source)
+        new = Limit(key=key, capacity=UNLIMITED)
+        return self.change_limit(
+            key, lambda was: (replace(was or new, rate=rate, source=source), None)
+        )
+
+    def change_limit(self, key: str, to: SetTo) -> tuple[Claim, ...]:
+        """Set capacity, source and rate of a limit in one write, if it is still set as ``to`` was told.
+
+        Of two changes at once neither undoes the other: the second is asked again what it makes of the first. Answers the
+        claims granted thereby, to be launched.
+        """
+        for _ in self._patience.rounds(f"Limit {key}"):
+            was = self._patience.read(self._store.line, key, 0).limit
+            wanted = to(was)
+            if wanted is None:
+                break
+            now = self._from_where_it_is(was, wanted[0])
+            try:
+                if self._patience.write(self._store.set_limit, now, was=was, change=wanted[1]):
+                    break
+            except UnavailableError:
+                continue
         return self.pump(key)
+
+    def _from_where_it_is(self, was: Limit | None, now: Limit) -> Limit:
+        """A new rate goes on from what was used up of the one before."""
+        if was is None or was.rate is None or now.rate is None:
+            return replace(now, used_until=0)
+        if was.rate == now.rate:
+            return now
+        used_until = used_by(was.rate, was.used_until, now.rate, self._clock.now())
+        return replace(now, used_until=used_until)
 
     def drop_limit(self, key: str) -> bool:
         """Forget a limit that nothing holds, such as one of a run that has ended. False: something holds it."""
@@ -322,7 +358,7 @@ def _limits(lines: dict[str, Line]) -> list[Limit]:
 def _spend(to: Claim | None, limits: Iterable[Limit], now: datetime) -> dict[str, Spend]:
     """What a claim takes of the rates of these limits, as they were seen."""
     return {
-        limit.key: spend_of(limit, limit.rate, to.units_of(limit.key), now)
+        limit.key: spend_of(limit, limit.rate, to.starts_of(limit.key), now)
         for limit in limits
         if to is not None and limit.rate is not None and to.units_of(limit.key)
     }

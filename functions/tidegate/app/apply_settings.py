@@ -10,14 +10,15 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
-from tidegate.app.limits import change, set_lines, setting
+from tidegate.app.limits import Decision, by_rule, change, set_lines
 from tidegate.app.services import Services
 from tidegate.domain.conflict import is_line
-from tidegate.domain.limit import configured_limits, default_capacity, job_key
+from tidegate.domain.limit import configured_limits, job_key
 from tidegate.domain.pause import Setting, setting_of
-from tidegate.domain.settings import UNLIMITED, Settings
+from tidegate.domain.settings import Settings
 
 APPLIED = "control/settings.json"
 BY = "settings"
@@ -39,18 +40,21 @@ def apply_settings(services: Services) -> list[str]:
     number = int(applied.get("number", 0)) + 1
     changed = []
     for key, wish in _wishes(services, wanted, applied):
-        before = setting(services, key)
-        if before is not None and before.is_paused:
-            wish = replace(wish, is_paused=True)
-        if before != wish:
-            change_id = _change_id(number, key, before, wish)
-            change(services, key, before, wish, action="settings", by=BY, change_id=change_id)
+        decide = partial(_decide, number, key, wish)
+        if change(services, key, decide, action="settings", by=BY):
             changed.append(key)
     for name, policy in wanted["policies"].items():
         if applied.get("policies", {}).get(name) != policy:
             set_lines(services, job_key(name))
     services.blobs.put(APPLIED, json.dumps(wanted | {"number": number}, sort_keys=True).encode())
     return changed
+
+
+def _decide(number: int, key: str, wish: Setting, before: Setting | None) -> Decision | None:
+    """A paused limit stays paused."""
+    if before is not None and before.is_paused:
+        wish = replace(wish, is_paused=True)
+    return None if before == wish else (_change_id(number, key, before, wish), wish)
 
 
 def _change_id(number: int, key: str, before: Setting | None, wish: Setting) -> str:
@@ -70,18 +74,12 @@ def _wishes(
             yield key, Setting(capacity=capacity, source="settings")
     for key in was:
         if key not in wanted["limits"]:
-            yield key, _by_rule(services, key)
+            yield key, by_rule(services, key)
     if applied.get("rules") != wanted["rules"]:
         for limit in services.admission.limits():
             named = limit.key in wanted["limits"] or limit.key in was or is_line(limit.key)
             if not named and setting_of(limit).source in _BY_RULE:
-                yield limit.key, _by_rule(services, limit.key)
-
-
-def _by_rule(services: Services, key: str) -> Setting:
-    """What a limit has that settings do not name outright."""
-    capacity = default_capacity(key, services.settings)
-    return Setting(capacity=UNLIMITED if capacity is None else capacity, source="default")
+                yield limit.key, by_rule(services, limit.key)
 
 
 def _rules(settings: Settings) -> dict[str, Any]:

@@ -1,15 +1,18 @@
 """Limits, changed live: set, pause, resume; and who did so.
 
-A change is written to the audit table before it is made and marked when it is done, so none is made that is not written. A
-repeated request finds itself by its id and changes nothing a second time.
+A change is written to the audit table in the moment it is made, so none is made that is not written, and what it says of before
+and after is so. A repeated request finds itself by its id and changes nothing a second time.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from tidegate.app.launch import launch
 from tidegate.app.services import Services
+from tidegate.domain.claim import Limit
 from tidegate.domain.conflict import (
     TRIGGER,
     OnConflict,
@@ -27,6 +30,8 @@ from tidegate.ports import Change
 
 BY = "api"
 """Who changed a limit, when the caller does not say."""
+Decision = tuple[str, Setting]
+"""The id of a change, and what it makes of the limit."""
 _KINDS = ("runs", "pool", "run-tag", "job", "location", "trigger")
 
 
@@ -43,66 +48,108 @@ def set_limit(
         raise RequestError(
             f"A limit cannot be {capacity}.", mend="-1 is no limit, 0 admits nothing, n admits n."
         )
-    now = _known(services, key)
-    is_paused = now is not None and now.is_paused
-    wanted = Setting(capacity=capacity, source="override", is_paused=is_paused)
-    change(services, key, now, wanted, action="set", by=by, change_id=change_id)
+    _change(
+        services,
+        key,
+        lambda was: replace(was, capacity=capacity, source="override"),
+        action="set",
+        by=by,
+        change_id=change_id,
+    )
 
 
 def pause(services: Services, key: str, *, by: str = BY, change_id: str | None = None) -> None:
-    """Let nothing more in. The capacity stays, for ``resume``.
+    """Let nothing more in. The capacity and the rate stay, for ``resume``.
 
     Raises:
         UnknownLimitError: nothing is counted by this key.
     """
-    now = _known(services, key)
-    was = now or _unset(services, key)
-    wanted = Setting(capacity=was.capacity, source=was.source, is_paused=True)
-    change(services, key, now, wanted, action="pause", by=by, change_id=change_id)
+    _change(
+        services,
+        key,
+        lambda was: replace(was, is_paused=True),
+        action="pause",
+        by=by,
+        change_id=change_id,
+    )
 
 
 def resume(services: Services, key: str, *, by: str = BY, change_id: str | None = None) -> None:
-    """Let in again what the capacity allows, at once.
+    """Let in again what the capacity and the rate allow, at once.
 
     Raises:
         UnknownLimitError: nothing is counted by this key.
     """
-    now = _known(services, key)
-    was = now or _unset(services, key)
-    wanted = Setting(capacity=was.capacity, source=was.source)
-    change(services, key, now, wanted, action="resume", by=by, change_id=change_id)
+    _change(
+        services,
+        key,
+        lambda was: replace(was, is_paused=False),
+        action="resume",
+        by=by,
+        change_id=change_id,
+    )
+
+
+def _change(
+    services: Services,
+    key: str,
+    wish: Callable[[Setting], Setting],
+    *,
+    action: str,
+    by: str,
+    change_id: str | None,
+) -> None:
+    """
+    Raises:
+        UnknownLimitError: nothing is counted by this key.
+    """
+    _check_known(services, key)
+    known_as = change_id or services.ids.run_id(services.clock.now())
+
+    def decide(before: Setting | None) -> Decision:
+        return known_as, wish(before or by_rule(services, key))
+
+    change(services, key, decide, action=action, by=by)
 
 
 def change(
     services: Services,
     key: str,
-    before: Setting | None,
-    after: Setting,
+    decide: Callable[[Setting | None], Decision | None],
     *,
     action: str,
     by: str,
-    change_id: str | None = None,
-) -> None:
-    """Make one change, written before and marked after. The same id twice is one change."""
-    at = services.clock.now()
-    begun = services.store.audit.begin(
-        Change(
-            change_id=change_id or services.ids.run_id(at),
+) -> bool:
+    """Make one change, written to the audit in the same moment. The same id twice is one change.
+
+    ``decide`` is told what the limit is set to (None: it has no row), again when another change was faster. Answers whether
+    there is something to change.
+    """
+    store, asked = services.store, False
+
+    def to(limit: Limit | None) -> tuple[Limit, Change] | None:
+        nonlocal asked
+        before = None if limit is None else setting_of(limit)
+        decided = decide(before)
+        asked = asked or decided is not None
+        if decided is None or store.audit.find(decided[0]) is not None:
+            return None
+        change_id, after = decided
+        made = Change(
+            change_id=change_id,
             subject=_subject(key),
             action=action,
             by=by,
-            at=at,
+            at=services.clock.now(),
             before=None if before is None else before.to_json(),
             after=after.to_json(),
+            is_done=True,
         )
-    )
-    if begun.is_done:
-        return
-    # As it was asked for first: by a repeat, what is computed from the limit as it is now may differ.
-    made = Setting.from_json(begun.after)
-    launch(services, services.admission.set_limit(key, made.admits, source=made.stored_source))
+        return after.limit(key), made
+
+    launch(services, services.admission.change_limit(key, to))
     set_lines(services, key)
-    services.store.audit.done(begun)
+    return asked
 
 
 def set_lines(services: Services, key: str) -> None:
@@ -158,17 +205,16 @@ def _subject(key: str) -> str:
     return f"limit/{key}"
 
 
-def _unset(services: Services, key: str) -> Setting:
-    """What a limit without a row would have when it is first wanted."""
+def by_rule(services: Services, key: str) -> Setting:
+    """What a limit has that nobody set: as settings say, outright or by a rule of theirs."""
     capacity = configured_limits(services.settings).get(key)
     if capacity is None:
         capacity = default_capacity(key, services.settings)
     return Setting(capacity=UNLIMITED if capacity is None else capacity, source="default")
 
 
-def _known(services: Services, key: str) -> Setting | None:
-    """What the limit is set to.
-
+def _check_known(services: Services, key: str) -> None:
+    """
     Raises:
         UnknownLimitError: it is not there, and nobody would ask for it.
     """
@@ -177,9 +223,8 @@ def _known(services: Services, key: str) -> Setting | None:
         raise UnknownLimitError(
             f"{key!r} follows {limit}.", mend=f"`tidegate limits set {limit} N` changes both."
         )
-    found = setting(services, key)
-    if found is not None or is_counted(key, services.settings):
-        return found
+    if is_counted(key, services.settings) or services.admission.limit(key) is not None:
+        return
     kind, _, name = key.partition("/")
     if kind == "job":
         mend = f"Runs of a job are counted where settings name it: concurrency.jobs.{name}: -1 counts and limits nothing."

@@ -86,7 +86,7 @@ class Lines:
             short = [
                 want.limit
                 for want in candidate.claim.wants
-                if want.limit in closed or not _can_give(claim, lines, want, now)
+                if want.limit in closed or not _can_give(claim, lines, candidate.claim, want, now)
             ]
             if not short:
                 return candidate
@@ -109,7 +109,7 @@ class Lines:
         # The rank stays: who has parked since the queue was read relies on it, and may be before this candidate.
         rank = min(was.rank, candidate.claim.order_key)
         there = replace(was, limit=to.key, rank=rank, version=was.version + 1)
-        at = ready(to, candidate.claim.units_of(to.key), now)
+        at = ready(to, candidate.claim.starts_of(to.key), now)
         if at > now:
             self.wake(to, at)
         used_until = to.used_until if at > now else None
@@ -228,10 +228,12 @@ class Lines:
             raise LineChanged
 
 
-def _can_give(claim: Claim, lines: Mapping[str, Line], want: Want, now: datetime) -> bool:
+def _can_give(
+    claim: Claim, lines: Mapping[str, Line], to: Claim, want: Want, now: datetime
+) -> bool:
     """The limit, with what the claim gives up, has room for the want, and its rate allows it. Others are not known here."""
     limit = lines[want.limit].limit if want.limit in lines else None
     if limit is None:
         return True
     room = limit.room + claim.units_of(want.limit)
-    return room >= want.units and ready(limit, want.units, now) <= now
+    return room >= want.units and ready(limit, to.starts_of(want.limit), now) <= now

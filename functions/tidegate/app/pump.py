@@ -76,14 +76,7 @@ class Pump:
                 self._create(new_limit(want))
 
     def _create(self, new: Limit) -> Limit:
-        return self._patience.read(
-            self._store.set_limit,
-            new.key,
-            new.capacity,
-            source=new.source,
-            rate=new.rate,
-            only_new=True,
-        )
+        return self._patience.read(self._store.create_limit, new)
 
     def _look(self, key: str) -> str | None:
         """Grant from one line until its first does not fit. Answers the limit to which that one was moved, if it was.
@@ -112,10 +105,9 @@ class Pump:
 
     def _fits(self, first: Candidate, limit: Limit, now: datetime) -> bool:
         """The first in line can have what it wants of this limit. If only time is missing, the alarm is set."""
-        units = first.claim.units_of(limit.key)
-        if units > limit.room:
+        if first.claim.units_of(limit.key) > limit.room:
             return False
-        at = ready(limit, units, now)
+        at = ready(limit, first.claim.starts_of(limit.key), now)
         if at > now:
             self._lines.wake(limit, at)
         return at <= now

@@ -207,6 +207,7 @@ def _swap(services: Services, whole: Claim, gives: set[str]) -> list[Claim]:
         wants=tuple(want for want in whole.wants if want.limit not in gives),
         priority=MAX_PRIORITY,
         enqueued_at=whole.enqueued_at,
+        goes_on=True,
         launch={"kind": "kept", "run_id": run_id},
         waiting_on=whole.wants[0].limit,
         waiting_since=now,

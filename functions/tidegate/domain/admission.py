@@ -28,23 +28,26 @@ def verdict(
     blocked: dict[str, Limit] = {}
     for limit in limits:
         units = claim.units_of(limit.key)
-        ready_at = ready(limit, units, now)
+        starts = claim.starts_of(limit.key)
+        ready_at = ready(limit, starts, now)
         is_kept = limit.gate is not None and limit.gate < claim.order_key
         if limit.room < units or (is_kept and limit.key not in ungated) or ready_at > now:
             blocked[limit.key] = limit
         elif limit.rate is not None:
-            spend[limit.key] = spend_of(limit, limit.rate, units, now)
+            spend[limit.key] = spend_of(limit, limit.rate, starts, now)
     return Verdict(spend=spend, blocked=blocked)
 
 
 def spend_of(limit: Limit, rate: Rate, units: int, now: datetime) -> Spend:
-    """What so many units, started now, take of the rate of a limit."""
+    """What so many units, started now, take of the rate of a limit. Written also if they are none, so that it is known to be so."""
+    if not units:
+        return Spend(rate=rate, was=limit.used_until, now=limit.used_until)
     start = start_of(rate, limit.used_until, units, now)
     return Spend(rate=rate, was=limit.used_until, now=start.used_until)
 
 
 def ready(limit: Limit, units: int, now: datetime) -> datetime:
     """When the rate of a limit, if it has one, lets so many units start. Not before ``now``."""
-    if limit.rate is None:
+    if limit.rate is None or not units:
         return now
     return start_of(limit.rate, limit.used_until, units, now).at

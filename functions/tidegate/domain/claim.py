@@ -57,6 +57,8 @@ class Claim:
     wants: tuple[Want, ...]
     priority: int = 0
     enqueued_at: datetime
+    goes_on: bool = False
+    """It takes over what another claim has started: it is no start, and uses up no rate."""
     fair: Share | None = None
     """What it takes of the limit that governs its place in line by fairness, if one does."""
     place: int | None = None
@@ -110,6 +112,10 @@ class Claim:
     def units_of(self, limit: str) -> int:
         """Units it wants of that limit; 0 if none."""
         return sum(want.units for want in self.wants if want.limit == limit)
+
+    def starts_of(self, limit: str) -> int:
+        """Units that its grant starts."""
+        return 0 if self.goes_on else self.units_of(limit)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,25 +1,26 @@
 """What a limit is set to, and whether it is paused.
 
-Admission knows capacities only, so a paused limit is one of capacity 0 whose source says what it was set to, and by whom.
-Both change in one write.
+Admission knows capacities and rates only, so a paused limit is one of capacity 0 whose source says what it was set to, and by
+whom. All change in one write.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from tidegate.domain.claim import Limit
+from tidegate.domain.rate import Rate
 
 _PAUSED = "paused"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """What somebody set a limit to. While it is paused it admits nothing, whatever its capacity."""
+    """What somebody set a limit to. While it is paused it admits nothing, whatever its capacity and rate."""
 
     capacity: int
+    rate: Rate | None = None
     source: str
     is_paused: bool = False
 
@@ -35,20 +36,21 @@ class Setting:
         return f"{_PAUSED}/{self.capacity}/{self.source}"
 
     def to_json(self) -> dict[str, Any]:
-        return {"capacity": self.capacity, "paused": self.is_paused, "source": self.source}
+        return {
+            "capacity": self.capacity,
+            "rate": None if self.rate is None else self.rate.to_json(),
+            "paused": self.is_paused,
+            "source": self.source,
+        }
 
-    @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> Setting:
-        return cls(
-            capacity=int(document["capacity"]),
-            source=str(document["source"]),
-            is_paused=bool(document["paused"]),
-        )
+    def limit(self, key: str) -> Limit:
+        """The limit that admission knows, set to this."""
+        return Limit(key=key, capacity=self.admits, rate=self.rate, source=self.stored_source)
 
 
 def setting_of(limit: Limit) -> Setting:
     kind, _, said = limit.source.partition("/")
     if kind != _PAUSED:
-        return Setting(capacity=limit.capacity, source=limit.source)
+        return Setting(capacity=limit.capacity, rate=limit.rate, source=limit.source)
     capacity, _, source = said.partition("/")
-    return Setting(capacity=int(capacity), source=source, is_paused=True)
+    return Setting(capacity=int(capacity), rate=limit.rate, source=source, is_paused=True)

@@ -7,8 +7,10 @@ the rate, and starts in any time are at most the burst and what the rate allows 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from tidegate.errors import InvocationError
 
@@ -35,6 +37,15 @@ class Rate:
                 mend="Give a limit and a burst of at least 1, and a time above zero; capacity 0 stops all starts.",
             )
 
+    def to_json(self) -> dict[str, Any]:
+        """``per`` in seconds."""
+        return {"limit": self.limit, "per": self.per / timedelta(seconds=1), "burst": self.burst}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Rate:
+        per = timedelta(seconds=document["per"])
+        return cls(limit=document["limit"], per=per, burst=document["burst"])
+
     @property
     def spacing(self) -> int:
         """Microseconds from one start to the next, rounded up, so that the rate is never exceeded."""
@@ -58,6 +69,13 @@ def start_of(rate: Rate, used_until: int, units: int, now: datetime) -> Start:
     used = max(used_until, moment) + units * rate.spacing
     ready = used - max(rate.burst, units) * rate.spacing
     return Start(at=_EPOCH + max(ready, moment) * _MICRO, used_until=used)
+
+
+def used_by(was: Rate, used_until: int, rate: Rate, now: datetime) -> int:
+    """Until when the starts of a new rate are used up that takes the place of ``was``: by as many as were, at most its burst."""
+    moment = micros(now)
+    used = max(used_until - moment, 0)
+    return moment + min(-(-used * rate.spacing // was.spacing), rate.burst * rate.spacing)
 
 
 def micros(moment: datetime) -> int:

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.domain.rate import Rate, micros, start_of
+from tidegate.domain.rate import Rate, micros, start_of, used_by
 from tidegate.errors import InvocationError
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -78,3 +79,33 @@ def test_no_stretch_of_time_has_more_starts_than_rate_and_burst_allow(
     for i, begin in enumerate(starts):
         for j in range(i, len(starts)):
             assert j - i + 1 <= burst + (starts[j] - begin) / rate.spacing
+
+
+def test_a_new_rate_is_used_up_by_as_many_starts_as_the_one_before() -> None:
+    was = Rate(limit=1, per=timedelta(hours=1), burst=5)
+    now = Rate(limit=1, per=timedelta(minutes=1), burst=5)
+    used = micros(NOW) + 3 * was.spacing
+
+    assert used_by(was, used, now, NOW) == micros(NOW) + 3 * now.spacing
+
+
+def test_a_new_rate_is_used_up_by_no_more_than_its_burst() -> None:
+    was = Rate(limit=1, per=SECOND, burst=50)
+    now = Rate(limit=1, per=SECOND, burst=2)
+
+    assert used_by(was, micros(NOW) + 50 * was.spacing, now, NOW) == micros(NOW) + 2 * now.spacing
+
+
+def test_what_was_not_used_up_is_not_in_a_new_rate() -> None:
+    rate = Rate(limit=1, per=SECOND)
+
+    start = start_of(rate, used_by(rate, 0, rate, NOW), 1, NOW)
+
+    assert start.at == NOW
+
+
+@pytest.mark.parametrize("per", [timedelta(milliseconds=250), timedelta(days=2)])
+def test_a_rate_survives_the_way_through_json(per: timedelta) -> None:
+    rate = Rate(limit=3, per=per, burst=2)
+
+    assert Rate.from_json(json.loads(json.dumps(rate.to_json()))) == rate

@@ -23,16 +23,16 @@ from tidegate.adapters.dynamodb.admission_rows import (
     entry_of,
     gate_action,
     hold_row,
+    is_set_as,
     is_turn,
-    kind_of_limit,
     limit_of,
     limit_pk,
     line_place,
     pace_of,
     place_pk,
     queue_pk,
-    rate_actions,
     refuses,
+    set_actions,
     standing_entry,
     standing_of,
     standing_row,
@@ -49,13 +49,13 @@ from tidegate.adapters.dynamodb.admission_writes import (
     settle_counts,
     take,
 )
+from tidegate.adapters.dynamodb.audit import record
 from tidegate.adapters.dynamodb.models_admission import SHARDS, AdmissionTable
 from tidegate.adapters.dynamodb.table import translated
 from tidegate.adapters.dynamodb.transaction import Transaction
 from tidegate.domain.claim import (
     CLOSED,
     NOTHING,
-    UNLIMITED,
     Claim,
     ClaimState,
     Limit,
@@ -64,10 +64,9 @@ from tidegate.domain.claim import (
     Refusal,
     Spend,
     Standing,
-    room_of,
 )
 from tidegate.domain.fairness import Pace, Turn, at_nanos
-from tidegate.domain.rate import Rate
+from tidegate.ports import Change
 
 REMEMBERED = timedelta(days=90)
 """How long after its last place a row of fairness is kept. A value whose row is gone begins where the line is."""
@@ -272,55 +271,31 @@ class DynamoAdmissionStore:
                 )
         return not transaction.commit()
 
-    def set_limit(
-        self,
-        key: str,
-        capacity: int,
-        *,
-        source: str,
-        rate: Rate | None = None,
-        only_new: bool = False,
-    ) -> Limit:
+    def create_limit(self, new: Limit) -> Limit:
         """1 write unit."""
-        kind = kind_of_limit(key)
         row, _ = write.update(
-            "set_limit",
+            "create_limit",
             AdmissionTable,
-            limit_pk(key),
+            limit_pk(new.key),
             LIMIT,
-            [
-                AdmissionTable.capacity.set(capacity),
-                AdmissionTable.source.set(source),
-                AdmissionTable.in_use.set(AdmissionTable.in_use | 0),
-                AdmissionTable.room.set(room_of(capacity) - (AdmissionTable.in_use | 0)),
-                *(rate_actions(rate) if only_new else [gate_action(CLOSED)]),
-                *([] if kind is None else [AdmissionTable.kind.set(kind)]),
-            ],
-            ABSENT if only_new else None,
+            set_actions(new, None),
+            ABSENT,
         )
         assert row is not None
         return limit_of(row)
 
-    def set_rate(self, key: str, rate: Rate | None, *, source: str) -> Limit:
-        """1 write unit."""
-        kind = kind_of_limit(key)
-        row, _ = write.update(
-            "set_rate",
-            AdmissionTable,
-            limit_pk(key),
-            LIMIT,
-            [
-                AdmissionTable.capacity.set(AdmissionTable.capacity | UNLIMITED),
-                AdmissionTable.source.set(source),
-                AdmissionTable.in_use.set(AdmissionTable.in_use | 0),
-                AdmissionTable.room.set(AdmissionTable.room | room_of(UNLIMITED)),
-                gate_action(CLOSED),
-                *rate_actions(rate),
-                *([] if kind is None else [AdmissionTable.kind.set(kind)]),
-            ],
+    def set_limit(self, now: Limit, *, was: Limit | None, change: Change | None = None) -> bool:
+        """A transaction, since what is changed is what the audit says: 2 write units, and 4 for the change."""
+        transaction = Transaction("set_limit")
+        if change is not None:
+            record(transaction, change)
+        transaction.update(
+            AdmissionTable(limit_pk(now.key), LIMIT),
+            [*set_actions(now, was), gate_action(CLOSED)],
+            name="limit",
+            condition=is_set_as(was, now),
         )
-        assert row is not None
-        return limit_of(row)
+        return not transaction.commit()
 
     def set_gate(self, key: str, was: str | None, now: str | None) -> bool:
         """1 write unit."""

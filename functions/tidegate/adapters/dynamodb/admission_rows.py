@@ -87,6 +87,42 @@ def refuses(claim: Claim, units: int, used_until: int | None) -> Condition:
     return condition
 
 
+def is_set_as(was: Limit | None, now: Limit) -> Condition:
+    """The limit is set as it was; and if its rate is to change, as much of that is used up."""
+    if was is None:
+        return ABSENT
+    condition: Condition = (AdmissionTable.capacity == was.capacity) & (
+        AdmissionTable.source == was.source
+    )
+    if was.rate is None:
+        condition = condition & AdmissionTable.rate.does_not_exist()
+        return condition
+    condition = condition & (AdmissionTable.rate == rate_text(was.rate))
+    if now.rate != was.rate:
+        condition = condition & (AdmissionTable.used_until == was.used_until)
+    return condition
+
+
+def set_actions(limit: Limit, was: Limit | None) -> list[Action]:
+    """What a limit is set to; what is in use stays, and of its rate if that does."""
+    in_use = AdmissionTable.in_use | 0
+    actions: list[Action] = [
+        AdmissionTable.capacity.set(limit.capacity),
+        AdmissionTable.source.set(limit.source),
+        AdmissionTable.in_use.set(in_use),
+        AdmissionTable.room.set(room_of(limit.capacity) - in_use),
+    ]
+    kind = kind_of_limit(limit.key)
+    if kind is not None:
+        actions.append(AdmissionTable.kind.set(kind))
+    if limit.rate is not None and (was is None or was.rate != limit.rate):
+        actions.append(AdmissionTable.rate.set(rate_text(limit.rate)))
+        actions.append(AdmissionTable.used_until.set(limit.used_until))
+    if limit.rate is None and was is not None and was.rate is not None:
+        actions += [AdmissionTable.rate.remove(), AdmissionTable.used_until.remove()]
+    return actions
+
+
 def stands_as(standing: Standing) -> Condition:
     condition: Condition = (
         (AdmissionTable.version == standing.version)
@@ -157,6 +193,8 @@ def asked_of(claim: Claim) -> bytes:
         fair = claim.fair
         lead = fair.lead // timedelta(microseconds=1)
         asked["fair"] = [fair.limit, fair.value, fair.weight, lead, claim.place]
+    if claim.goes_on:
+        asked["goes_on"] = True
     return pack(asked)
 
 
@@ -249,6 +287,7 @@ def _claim(row: AdmissionTable, claim_id: str, state: ClaimState) -> Claim:
         enqueued_at=datetime.fromisoformat(asked["enqueued_at"]),
         fair=_share_of(asked),
         place=asked["fair"][4] if "fair" in asked else None,
+        goes_on=asked.get("goes_on", False),
         launch=asked["launch"],
         state=state,
         waiting_on=row.waiting_on,
@@ -307,15 +346,6 @@ def limit_of(row: AdmissionTable) -> Limit:
         rate=rate_of(row.rate),
         used_until=int(row.used_until or 0),
     )
-
-
-def rate_actions(rate: Rate | None) -> list[Action]:
-    if rate is None:
-        return [AdmissionTable.rate.remove(), AdmissionTable.used_until.remove()]
-    return [
-        AdmissionTable.rate.set(rate_text(rate)),
-        AdmissionTable.used_until.set(AdmissionTable.used_until | 0),
-    ]
 
 
 def rate_text(rate: Rate) -> str:

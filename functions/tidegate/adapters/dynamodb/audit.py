@@ -7,6 +7,7 @@ from pynamodb.expressions.condition import Condition
 from tidegate.adapters.dynamodb import write
 from tidegate.adapters.dynamodb.models import AuditRow
 from tidegate.adapters.dynamodb.table import translated
+from tidegate.adapters.dynamodb.transaction import Transaction
 from tidegate.adapters.text import stamp
 from tidegate.ports import Change, Page
 
@@ -17,6 +18,14 @@ EXISTS: Condition = AuditRow.pk.exists()
 
 def change_pk(change_id: str) -> str:
     return f"change#{change_id}"
+
+
+def record(transaction: Transaction, change: Change) -> None:
+    """A change that is made in this transaction. Condition: there is none of its id."""
+    for pk, sk in ((change_pk(change.change_id), CHANGE), (change.subject, _order(change))):
+        row = _row(pk, sk, change)
+        row.is_done = True
+        transaction.put(row, name=("change", sk), condition=ABSENT)
 
 
 class DynamoAuditStore:
@@ -43,6 +52,15 @@ class DynamoAuditStore:
             [AuditRow.is_done.set(True)],
             EXISTS,
         )
+
+    def find(self, change_id: str) -> Change | None:
+        """Key: pk ``change#<id>``, sk ``change``, then pk subject. Strongly consistent: 1 read unit for each 4 KB of both."""
+        first = write.get("audit.find", AuditRow, change_pk(change_id), CHANGE)
+        if first is None:
+            return None
+        known = _change(first, change_id)
+        row = write.get("audit.find", AuditRow, known.subject, _order(known))
+        return known if row is None else _change(row, change_id)
 
     def history(self, subject: str, *, limit: int = 50, cursor: str | None = None) -> Page[Change]:
         """Key: pk subject, backwards from the cursor. Strongly consistent: 1 read unit for each 4 KB."""

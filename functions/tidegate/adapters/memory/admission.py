@@ -7,20 +7,20 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from tidegate.adapters.memory.audit import MemoryAuditStore
 from tidegate.adapters.memory.fair_rows import FairRows
 from tidegate.adapters.memory.limit_rows import (
     LimitRows,
     QueueRows,
     entry_key,
+    is_set_as,
     refusal_of,
     refusal_of_change,
     refuses,
 )
 from tidegate.adapters.memory.sorted_rows import SortedRows
 from tidegate.domain.claim import (
-    CLOSED,
     NOTHING,
-    UNLIMITED,
     Claim,
     ClaimState,
     Limit,
@@ -33,11 +33,13 @@ from tidegate.domain.claim import (
     new_limit,
 )
 from tidegate.domain.fairness import Pace, Turn
-from tidegate.domain.rate import Rate
+from tidegate.ports import Change
 
 
 class MemoryAdmissionStore:
-    def __init__(self) -> None:
+    def __init__(self, audit: MemoryAuditStore | None = None) -> None:
+        """``audit`` takes the changes of limits."""
+        self._audit = audit or MemoryAuditStore()
         self._lock = threading.RLock()
         self._limits: dict[str, LimitRows] = {}
         self._queues: dict[str, QueueRows] = {}
@@ -216,31 +218,22 @@ class MemoryAdmissionStore:
             self._forget_empty(one.queue)
             return True
 
-    def set_limit(
-        self,
-        key: str,
-        capacity: int,
-        *,
-        source: str,
-        rate: Rate | None = None,
-        only_new: bool = False,
-    ) -> Limit:
+    def create_limit(self, new: Limit) -> Limit:
         with self._lock:
-            rows = self._rows(key)
+            rows = self._rows(new.key)
             if rows.limit is None:
-                gate = None if only_new else CLOSED
-                rows.limit = Limit(key=key, capacity=capacity, source=source, gate=gate, rate=rate)
-            elif not only_new:
-                rows.limit = replace(rows.limit, capacity=capacity, source=source, gate=CLOSED)
+                rows.limit = new
             return rows.limit
 
-    def set_rate(self, key: str, rate: Rate | None, *, source: str) -> Limit:
+    def set_limit(self, now: Limit, *, was: Limit | None, change: Change | None = None) -> bool:
         with self._lock:
-            rows = self._rows(key)
-            was = rows.limit or Limit(key=key, capacity=UNLIMITED)
-            used_until = 0 if rate is None else was.used_until
-            rows.limit = replace(was, rate=rate, used_until=used_until, source=source, gate=CLOSED)
-            return rows.limit
+            rows = self._rows(now.key)
+            if not is_set_as(rows.limit, was, now):
+                return False
+            if change is not None and not self._audit.record(change):
+                return False
+            rows.set(now)
+            return True
 
     def set_gate(self, key: str, was: str | None, now: str | None) -> bool:
         with self._lock:

@@ -26,6 +26,15 @@ class MemoryAuditStore:
             if stored is not None:
                 self._changes[change.change_id] = replace(stored, is_done=True)
 
+    def find(self, change_id: str) -> Change | None:
+        with self._lock:
+            return self._changes.get(change_id)
+
+    def record(self, change: Change) -> bool:
+        """Write a change that is made. False: there is one of its id."""
+        with self._lock:
+            return self._changes.setdefault(change.change_id, change) is change
+
     def history(self, subject: str, *, limit: int = 50, cursor: str | None = None) -> Page[Change]:
         limit = max(1, limit)
         with self._lock:

@@ -41,6 +41,17 @@ class LimitRows:
             used_until=was.used_until,
         )
 
+    def set(self, to: Limit) -> None:
+        was = self.limit or Limit(key=to.key, capacity=to.capacity)
+        self.limit = replace(
+            was,
+            capacity=to.capacity,
+            source=to.source,
+            gate=CLOSED,
+            rate=to.rate,
+            used_until=was.used_until if to.rate == was.rate else to.used_until,
+        )
+
     def spend(self, one: Spend) -> None:
         assert self.limit is not None
         self.limit = replace(self.limit, used_until=one.now)
@@ -112,6 +123,15 @@ def refusal_of_change(
 
 def _has_room(rows: LimitRows) -> bool:
     return rows.limit is not None and rows.limit.room > 0
+
+
+def is_set_as(limit: Limit | None, was: Limit | None, now: Limit) -> bool:
+    """It is set as it was; and if its rate is to change, as much of that is used up."""
+    if limit is None or was is None:
+        return limit is was
+    said = ((one.capacity, one.source, one.rate) for one in (limit, was))
+    is_used_as_it_was = now.rate == was.rate or limit.used_until == was.used_until
+    return len(set(said)) == 1 and is_used_as_it_was
 
 
 def is_refused(

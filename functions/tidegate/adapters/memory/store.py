@@ -21,9 +21,9 @@ class MemoryStore:
         clock: Clock | None = None,
     ) -> None:
         self.runs = MemoryRunStore()
-        self.admission = MemoryAdmissionStore()
+        self.audit = MemoryAuditStore()
+        self.admission = MemoryAdmissionStore(self.audit)
         self.events = MemoryEventStore(
             batch_size=batch_size, retention_days=retention_days, clock=clock
         )
         self.assets = MemoryAssetStore()
-        self.audit = MemoryAuditStore()
