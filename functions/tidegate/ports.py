@@ -350,6 +350,9 @@ class StepTask:
     index: int
     attempt: int
     function: str
+    """Version of the user-code function."""
+    task_definition: str
+    """Revision in which it runs if it runs on ECS."""
     compute: Mapping[str, Any]
     """{"kind": "lambda"} or {"kind": "ecs", "cpu": 1024, "memory": 2048, "spot": false}."""
     timeout_seconds: int

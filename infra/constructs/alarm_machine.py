@@ -9,7 +9,7 @@ from constructs import Construct
 
 from infra import ROOT
 from infra.constructs.roles import Roles
-from infra.constructs.step_machine import log_options
+from infra.constructs.step_machine import integration, log_options
 from infra.permissions import of_alarm_machine
 from infra.settings import InfraSettings
 
@@ -40,7 +40,10 @@ class AlarmMachine(Construct):
             state_machine_name=f"{settings.prefix}-alarm",
             state_machine_type=sfn.StateMachineType.STANDARD,
             definition_body=sfn.DefinitionBody.from_string(DEFINITION.read_text(encoding="utf-8")),
-            definition_substitutions={"QueueFunctionArn": queue.function_arn},
+            definition_substitutions={
+                "LambdaInvoke": integration("lambda:invoke"),
+                "QueueFunctionArn": queue.function_arn,
+            },
             role=iam.Role.without_policy_updates(role),
             tracing_enabled=True,
             logs=log_options(self, name=f"{settings.prefix}-alarm", settings=settings),

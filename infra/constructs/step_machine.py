@@ -49,6 +49,8 @@ class StepMachine(Construct):
             state_machine_type=sfn.StateMachineType.STANDARD,
             definition_body=sfn.DefinitionBody.from_string(DEFINITION.read_text(encoding="utf-8")),
             definition_substitutions={
+                "LambdaInvoke": integration("lambda:invoke"),
+                "EcsRunTaskSync": integration("ecs:runTask.sync"),
                 "ClusterArn": containers.cluster.cluster_arn,
                 "SubnetA": subnets[0],
                 "SubnetB": subnets[1],
@@ -60,6 +62,14 @@ class StepMachine(Construct):
             tracing_enabled=True,
             logs=log_options(self, name=f"{settings.prefix}-step", settings=settings),
         )
+
+
+def integration(name: str) -> str:
+    """What a task state has as its resource to call a service, in whatever partition it is deployed to.
+
+    A substitution of the whole value: of a part of it, cfn-lint would not believe that it is an ARN.
+    """
+    return f"arn:{cdk.Aws.PARTITION}:states:::{name}"
 
 
 def log_options(scope: Construct, *, name: str, settings: InfraSettings) -> sfn.LogOptions:

@@ -32,7 +32,7 @@ class Bench:
 def bench(services: LocalAws | None) -> Bench:
     blobs = MemoryBlobs()
     if services is None:
-        memory = MemoryLauncher(blobs, task_definition="weather-step:3")
+        memory = MemoryLauncher(blobs)
         return Bench(memory, blobs, lambda: memory.started, lambda: set(memory.stopped))
     machine = create_machine()
     step_functions = client("stepfunctions")
@@ -44,7 +44,7 @@ def bench(services: LocalAws | None) -> Bench:
         ]
 
     return Bench(
-        StepFunctionsLauncher(machine, blobs, task_definition="weather-step:3"),
+        StepFunctionsLauncher(machine, blobs),
         blobs,
         lambda: {one["name"]: json.loads(one["input"]) for one in executions()},
         lambda: {one["name"] for one in executions() if one["status"] == "ABORTED"},
@@ -69,6 +69,7 @@ def task(**changes: Any) -> StepTask:
             "index": 3,
             "attempt": 2,
             "function": "weather:7",
+            "task_definition": "weather-step:3",
             "compute": {"kind": "lambda"},
             "timeout_seconds": 900,
             "invocation": {"kind": "step", "step": "clean"},

@@ -29,6 +29,7 @@ def referee() -> Iterator[Referee]:
 @pytest.fixture(scope="module")
 def machine() -> dict[str, Any]:
     text = ALARM.read_text().replace("${QueueFunctionArn}", "queue")
+    text = text.replace("${LambdaInvoke}", "arn:aws:states:::lambda:invoke")
     document: dict[str, Any] = json.loads(text)
     return document
 

@@ -21,6 +21,8 @@ from tidegate import state_machines
 
 STEP = Path(state_machines.__file__).parent / "step.asl.json"
 SUBSTITUTIONS = {
+    "LambdaInvoke": "arn:aws:states:::lambda:invoke",
+    "EcsRunTaskSync": "arn:aws:states:::ecs:runTask.sync",
     "StepsFunctionArn": "steps",
     "ClusterArn": "cluster",
     "SubnetA": "subnet-a",

@@ -68,12 +68,17 @@ def test_a_deploy_keeps_the_code_that_runs_in_flight_began_on(template: Any) -> 
     assert task["DeletionPolicy"] == task["UpdateReplacePolicy"] == "Retain"
 
 
-def test_new_runs_are_told_the_exact_version_of_the_user_code(template: Any) -> None:
+def test_new_runs_are_told_the_exact_version_of_the_code_for_lambda_and_for_ecs(
+    template: Any,
+) -> None:
     (version,) = template.all("AWS::Lambda::Version")
+
+    (task,) = template.all("AWS::ECS::TaskDefinition")
 
     variables = template.function("api")["Environment"]["Variables"]
 
     assert variables["TIDEGATE_USER_FUNCTION_ARN"] == {"Ref": version}
+    assert variables["TIDEGATE_TASK_DEFINITION_ARN"] == {"Ref": task}
 
 
 @pytest.mark.parametrize(
@@ -88,6 +93,10 @@ def test_a_state_machine_is_the_file_that_runs_locally_and_lacks_no_value(
     assert machine["DefinitionString"] == definition.read_text(encoding="utf-8")
     placeholders = set(re.findall(r"\$\{(\w+)\}", machine["DefinitionString"]))
     assert set(machine["DefinitionSubstitutions"]) == placeholders
+
+
+def test_no_partition_of_aws_is_written_down(template: Any) -> None:
+    assert "arn:aws:" not in json.dumps(template.document)
 
 
 @pytest.mark.parametrize("name", ["Steps", "Alarms"])

@@ -14,7 +14,7 @@ def invocation_key(run_id: str, index: int, attempt: int) -> str:
     return f"invocations/{run_id}/{index}/{attempt}.json"
 
 
-def step_input(task: StepTask, blobs: Blobs, task_definition: str) -> dict[str, Any]:
+def step_input(task: StepTask, blobs: Blobs) -> dict[str, Any]:
     """The input for ``task``; its invocation goes to ``blobs`` first, if it is large or the step runs in a container.
 
     A container reads its invocation from the bucket, because the environment it could be given holds 8 KB.
@@ -36,14 +36,14 @@ def step_input(task: StepTask, blobs: Blobs, task_definition: str) -> dict[str, 
         "invocation": invocation,
     }
     if in_container:
-        document["ecs"] = _container(task, task_definition, key)
+        document["ecs"] = _container(task, key)
     return document
 
 
-def _container(task: StepTask, task_definition: str, key: str) -> dict[str, Any]:
+def _container(task: StepTask, key: str) -> dict[str, Any]:
     provider = "FARGATE_SPOT" if task.compute.get("spot") else "FARGATE"
     return {
-        "task_definition": task_definition,
+        "task_definition": task.task_definition,
         "capacity": [{"CapacityProvider": provider, "Weight": 1}],
         "cpu": str(task.compute.get("cpu", 1024)),
         "memory": str(task.compute.get("memory", 2048)),

@@ -179,6 +179,7 @@ def _start_step(
             index=index,
             attempt=attempt,
             function=run.function,
+            task_definition=run.task_definition,
             compute=step.compute,
             timeout_seconds=step.timeout_seconds or services.settings.step_timeout_seconds,
             invocation=Invocation(

@@ -64,6 +64,8 @@ class Services:
     manifests: Manifests
     function: str = ""
     """Version of the user-code function that new runs execute on."""
+    task_definition: str = ""
+    """Revision of the task definition in which their steps on ECS run."""
     clocks_differ_by: timedelta = timedelta(0)
     """At most, of the functions that serve one deployment."""
     published: set[str] = field(default_factory=set)

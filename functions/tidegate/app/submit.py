@@ -122,6 +122,7 @@ def _new_run(services: Services, request: RunRequest) -> Run:
         status=RunStatus.QUEUED,
         created_at=now,
         function=services.function,
+        task_definition=services.task_definition,
         tags=tags,
         run_config=config,
         partition_key=partition,

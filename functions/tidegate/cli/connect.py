@@ -12,10 +12,11 @@ import logging
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from tidegate.cli.discover import api_functions, the_only_one
 from tidegate.errors import (
     ConflictError,
     DeploymentError,
@@ -50,6 +51,8 @@ class Deployment:
     """Where a deployment answers. ``endpoint`` None: on AWS."""
 
     function: str = API_FUNCTION
+    is_guess: bool = field(default=False, compare=False)
+    """Nobody named it: it has the name that the API has unless a deployment was given another prefix."""
     endpoint: str | None = None
     region: str | None = None
     pid: int | None = None
@@ -92,7 +95,8 @@ def locate(target: str | None, *, environ: Mapping[str, str], start: Path) -> De
     """Raises:
     DeploymentError: the ``tidegate dev`` that is asked for, or that left its file, does not run.
     """
-    function = environ.get("TIDEGATE_API_FUNCTION", API_FUNCTION)
+    named = environ.get("TIDEGATE_API_FUNCTION")
+    function = named or API_FUNCTION
     if target is not None and target not in ("aws", "dev"):
         if target.startswith(("http://", "https://")):
             return Deployment(function=function, endpoint=target, region="us-east-1")
@@ -102,7 +106,7 @@ def locate(target: str | None, *, environ: Mapping[str, str], start: Path) -> De
         return running
     if target == "dev":
         raise DeploymentError("No `tidegate dev` is running here.", mend=START_DEV)
-    return Deployment(function=function)
+    return Deployment(function=function, is_guess=named is None)
 
 
 def running_dev(start: Path) -> Deployment | None:
@@ -154,10 +158,12 @@ class LambdaClient:
         deployment: Deployment,
         *,
         client: Any = None,
+        tagging: Any = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._deployment = deployment
         self._client = client
+        self._tagging = tagging
         self._sleep = sleep
 
     def call(self, action: str, **fields: Any) -> dict[str, Any]:
@@ -189,6 +195,8 @@ class LambdaClient:
             )
             body = response["Payload"].read()
         except Exception as error:
+            if _code(error) == "ResourceNotFoundException" and self._finds_another():
+                return self._invoke(request)
             raise self._unreachable(error) from error
         if response.get("FunctionError"):
             raise self._failed(body)
@@ -196,6 +204,30 @@ class LambdaClient:
             return json.loads(body)
         except ValueError:
             return None
+
+    def _finds_another(self) -> bool:
+        """Whether there is one deployment here, of another prefix than the usual; it is asked from now on.
+
+        Raises:
+            DeploymentError: there are several.
+        """
+        if not self._deployment.is_guess:
+            return False
+        try:
+            names = api_functions(self._tagging or self._connect_tagging())
+        except Exception:  # not allowed: what is said then is that the usual one is missing
+            logger.debug("deployments_unknown", exc_info=True)
+            return False
+        name = the_only_one(names)
+        self._deployment = replace(
+            self._deployment, function=name or self._deployment.function, is_guess=False
+        )
+        return name is not None
+
+    def _connect_tagging(self) -> Any:
+        import boto3
+
+        return boto3.client("resourcegroupstaggingapi")
 
     def _connect(self) -> Any:
         where = self._deployment
@@ -216,8 +248,7 @@ class LambdaClient:
 
     def _unreachable(self, error: Exception) -> DeploymentError:
         where, kind = self._deployment, type(error).__name__
-        response = getattr(error, "response", None) or {}
-        code = response.get("Error", {}).get("Code", "")
+        code = _code(error)
         if where.endpoint is not None and isinstance(error, OSError):
             return DeploymentError(f"No answer from {where}.", mend=START_DEV)
         if kind in _NO_CREDENTIALS:
@@ -247,3 +278,9 @@ class LambdaClient:
             f"The API failed: {reason.rstrip('.')}.",
             mend="Its log group has the details; try again.",
         )
+
+
+def _code(error: Exception) -> str:
+    """Error code of a refusal by AWS, or an empty text."""
+    response = getattr(error, "response", None) or {}
+    return str(response.get("Error", {}).get("Code", ""))

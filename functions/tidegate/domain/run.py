@@ -71,7 +71,7 @@ RESOLVED = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """One run. Everything it needs to execute is fixed at submit: the manifest, the function version, the config."""
+    """One run. Everything it needs to execute is fixed at submit: the manifest, the versions of the code, the config."""
 
     run_id: str
     job: str
@@ -81,6 +81,8 @@ class Run:
     created_at: datetime
     function: str = ""
     """Version of the user-code function it executes on."""
+    task_definition: str = ""
+    """Revision of the task definition in which its steps on ECS run."""
     location: str = ""
     tags: dict[str, str] = field(default_factory=dict)
     run_config: dict[str, Any] = field(default_factory=dict)

@@ -90,11 +90,7 @@ def build(
         store=store,
         admission=Admission(store.admission, clock, alarms=alarms),
         blobs=blobs,
-        launcher=StepFunctionsLauncher(
-            environment.step_machine_arn,
-            blobs=blobs,
-            task_definition=environment.task_definition_arn,
-        ),
+        launcher=StepFunctionsLauncher(environment.step_machine_arn, blobs),
         queue=LambdaRunQueue(environment.queue_function),
         alarms=alarms,
         bus=EventBridgeBus(environment.bus_name),
@@ -103,6 +99,7 @@ def build(
         settings=settings,
         manifests=Manifests(manifest, blobs),
         function=environment.user_function_arn,
+        task_definition=environment.task_definition_arn,
         clocks_differ_by=clocks_differ_by,
     )
 

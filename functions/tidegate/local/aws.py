@@ -215,10 +215,16 @@ class LocalAws:
         *,
         role: Role | Literal["control", "user"],
         takes: Callable[[Any], timedelta] | None = None,
+        version: str | None = None,
     ) -> str:
-        """Make ``handler`` the Lambda function ``name``; answers its ARN. ``takes``: how long it runs, by its event."""
-        self.functions.register(Function(name=name, handler=handler, role=Role(role), takes=takes))
-        return f"arn:aws:lambda:{self.region}:{ACCOUNT}:function:{name}"
+        """Make ``handler`` the Lambda function ``name``, or a version of it; answers its ARN.
+
+        ``takes``: how long it runs, by its event.
+        """
+        function = Function(name=name, handler=handler, role=Role(role), takes=takes)
+        self.functions.register(function, version)
+        arn = f"arn:aws:lambda:{self.region}:{ACCOUNT}:function:{name}"
+        return arn if version is None else f"{arn}:{version}"
 
     def register_task(
         self,
@@ -239,15 +245,24 @@ class LocalAws:
             made = container
         self.ecs.containers[family or self.task_family] = made
 
-    def define_task(self, family: str) -> str:
-        """Register a task definition; answers its ARN."""
+    def define_task(self, family: str, environ: Mapping[str, str] | None = None) -> str:
+        """Register a task definition, or the next revision of it; answers its ARN. ``environ`` is its container's."""
         answer = self.client("ecs").register_task_definition(
             family=family,
             networkMode="awsvpc",
             requiresCompatibilities=["FARGATE"],
             cpu="1024",
             memory="2048",
-            containerDefinitions=[{"name": "step", "image": "local", "essential": True}],
+            containerDefinitions=[
+                {
+                    "name": "step",
+                    "image": "local",
+                    "essential": True,
+                    "environment": [
+                        {"name": name, "value": value} for name, value in (environ or {}).items()
+                    ],
+                }
+            ],
         )
         return str(answer["taskDefinition"]["taskDefinitionArn"])
 

@@ -10,11 +10,10 @@ import json
 import logging
 import os
 import random
-import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,18 +23,16 @@ from tidegate.app.apply_settings import apply_settings
 from tidegate.domain.settings import Settings
 from tidegate.errors import DeploymentError
 from tidegate.execution.io_s3 import S3IOManager
-from tidegate.execution.user_code import handle as run_user_code
 from tidegate.handlers import api, monitor, queue, steps
 from tidegate.handlers.environment import Environment, build, serving
 from tidegate.local.aws import LocalAws
-from tidegate.local.containers import ProcessContainer
 from tidegate.local.role import Role
+from tidegate.local.user_code import UserCode
 from tidegate.manifest.compiler import compile_manifest
 from tidegate.sdk.asset_key import AssetKey
 
 if TYPE_CHECKING:
     from tidegate.local.clock import RealClock, SimulatedClock
-    from tidegate.local.containers import Exited, Running
     from tidegate.sdk.definitions import Definitions
 
 API_FUNCTION = "tidegate-api"
@@ -43,9 +40,12 @@ API_FUNCTION = "tidegate-api"
 QUEUE_FUNCTION = "tidegate-queue"
 STEPS_FUNCTION = "tidegate-steps"
 MONITOR_FUNCTION = "tidegate-monitor"
-USER_FUNCTION = "tidegate-user-code"
 STATE_MACHINES = Path(state_machines.__file__).parent
 STEP_MACHINE_ARN = "arn:aws:states:us-east-1:123456789012:stateMachine:tidegate-step"
+INTEGRATIONS = {
+    "LambdaInvoke": "arn:aws:states:::lambda:invoke",
+    "EcsRunTaskSync": "arn:aws:states:::ecs:runTask.sync",
+}
 SWEEP_EVERY = timedelta(minutes=5)
 RULES: dict[str, dict[str, Any]] = {
     "tidegate-containers": {
@@ -87,35 +87,27 @@ class Deployment:
     ) -> None:
         self._defs = defs
         self._settings = settings
-        self._step_time = step_time
         self._code_version = code_version
         self._stack = ExitStack()
+        self._step_time = step_time
         self.aws = LocalAws(clock, store=store, persist_dir=persist, inline=inline, port=port)
 
     def start(self) -> None:
         _log_for_people()
         aws = self._stack.enter_context(self.aws)
-        manifest = compile_manifest(
-            self._defs, location="definitions", code_version=self._code_version
+        self._code = UserCode(aws, step_time=self._step_time)
+        self._environment = Environment(
+            region=aws.region,
+            table_prefix=aws.prefix,
+            data_bucket=aws.bucket,
+            step_machine_arn=self._create_step_machine(),
+            alarm_machine_arn=self._create_machine("alarm", QueueFunctionArn=QUEUE_FUNCTION),
+            queue_function=QUEUE_FUNCTION,
+            user_function_arn="",
+            task_definition_arn="",
+            bus_name=aws.bus_name,
         )
-        self.services = build(
-            Environment(
-                region=aws.region,
-                table_prefix=aws.prefix,
-                data_bucket=aws.bucket,
-                step_machine_arn=self._create_step_machine(),
-                alarm_machine_arn=self._create_machine("alarm", QueueFunctionArn=QUEUE_FUNCTION),
-                queue_function=QUEUE_FUNCTION,
-                user_function_arn=USER_FUNCTION,
-                task_definition_arn=aws.task_definition_arn,
-                bus_name=aws.bus_name,
-            ),
-            manifest=manifest,
-            settings=self._settings,
-            clock=aws.clock,
-            ids=TimeOrderedIds(random.Random(0).randbytes),
-        )
-        self._stack.enter_context(serving(self.services))
+        self._ids = TimeOrderedIds(random.Random(0).randbytes)
         for name, module in (
             (API_FUNCTION, api),
             (QUEUE_FUNCTION, queue),
@@ -123,16 +115,29 @@ class Deployment:
             (MONITOR_FUNCTION, monitor),
         ):
             aws.register(name, _entry(module.handler), role=Role.CONTROL)
-        takes = (lambda _: self._step_time) if self._step_time else None
-        aws.register(USER_FUNCTION, self._run_step, role=Role.USER, takes=takes)
-        aws.register_task(_Containers(aws, self._defs))
         self._create_rules()
         self._sweep_later()
-        apply_settings(self.services)
+        self.deploy(self._defs)
 
-    def deploy_settings(self, settings: Settings) -> None:
-        """The handlers work with these settings from now on, as after a deploy."""
-        self.services = replace(self.services, settings=settings)
+    def deploy(self, defs: Definitions | None = None, settings: Settings | None = None) -> None:
+        """From now on the handlers work with these settings, and new runs execute on these definitions."""
+        self._settings = settings or self._settings
+        if defs is not None:
+            version = self._code.deploy(defs)
+            self._environment = replace(
+                self._environment,
+                user_function_arn=version.function,
+                task_definition_arn=version.task_definition,
+            )
+            said = self._code_version + ("" if version.number == 1 else f"-{version.number}")
+            self._manifest = compile_manifest(defs, location="definitions", code_version=said)
+        self.services = build(
+            self._environment,
+            manifest=self._manifest,
+            settings=self._settings,
+            clock=self.aws.clock,
+            ids=self._ids,
+        )
         self._stack.enter_context(serving(self.services))
         apply_settings(self.services)
 
@@ -150,7 +155,7 @@ class Deployment:
     def _create_machine(self, name: str, **substitutions: str) -> str:
         """From the file that CDK deploys, with its substitutions made. Answers its ARN."""
         definition = (STATE_MACHINES / f"{name}.asl.json").read_text()
-        for placeholder, value in substitutions.items():
+        for placeholder, value in {**INTEGRATIONS, **substitutions}.items():
             definition = definition.replace(f"${{{placeholder}}}", value)
         made = self.aws.client("stepfunctions").create_state_machine(
             name=f"tidegate-{name}",
@@ -203,42 +208,6 @@ class Deployment:
 
     def load_output(self, run_id: str, step: str, output: str) -> Any:
         return S3IOManager(bucket=self.aws.bucket).load_output(run_id, step, output)
-
-    def _run_step(self, event: dict[str, Any]) -> dict[str, Any]:
-        report = run_user_code(
-            event, defs=self._defs, bucket=self.aws.bucket, now=self.aws.clock.now
-        )
-        if self._step_time and "finished_at" in report:
-            finished = datetime.fromisoformat(report["finished_at"]) + self._step_time
-            report["finished_at"] = finished.isoformat()
-        return report
-
-
-class _Containers:
-    """Steps on ECS: a Python of their own, which imports the definitions again, as the container on AWS does."""
-
-    def __init__(self, aws: LocalAws, defs: Definitions) -> None:
-        self._aws = aws
-        self._defs = defs
-
-    def start(self, environ: Mapping[str, str], exited: Exited) -> Running:
-        path, attribute = self._defs.origin
-        if attribute is None:
-            raise DeploymentError(
-                f"A step on ECS cannot import its definitions again: no name in {path or 'a module'} holds them.",
-                mend="Assign the Definitions to a name at the top level of their module.",
-            )
-        own = {
-            "TIDEGATE_DEFINITIONS": f"{path}:{attribute}",
-            "TIDEGATE_DATA_BUCKET": self._aws.bucket,
-            "PYTHONPATH": os.pathsep.join(one for one in sys.path if one),
-        }
-        process = ProcessContainer(
-            self._aws.loop,
-            [sys.executable, "-m", "tidegate.execution.container"],
-            environ=lambda: {**self._aws.child_environ(), **own},
-        )
-        return process.start(environ, exited)
 
 
 def _log_for_people() -> None:

@@ -31,7 +31,9 @@ MAX_PAYLOAD_BYTES = 6 * 1024 * 1024
 ASYNC_RETRY_DELAYS = (timedelta(minutes=1), timedelta(minutes=2))
 """Lambda tries an asynchronous event three times."""
 
-_NAME = re.compile(r"(?:arn:aws:lambda:[^:]+:\d+:function:)?(?P<name>[\w-]+)(?::[\w$-]+)?")
+_NAME = re.compile(
+    r"(?:arn:aws:lambda:[^:]+:\d+:function:)?(?P<name>[\w-]+)(?P<qualifier>:[\w$-]+)?"
+)
 
 _log = logging.getLogger(__name__)
 
@@ -77,17 +79,21 @@ class Functions:
         self.dropped: list[tuple[str, Any]] = []
         """Asynchronous events given up on after the last attempt: (function, event)."""
 
-    def register(self, function: Function) -> None:
-        self._functions[function.name] = function
+    def register(self, function: Function, version: str | None = None) -> None:
+        """With a ``version``, only that version of it."""
+        key = function.name if version is None else f"{function.name}:{version}"
+        self._functions[key] = function
 
     def find(self, name: str) -> Function:
-        """The function of that name, or ARN, with or without a qualifier.
+        """The function of that name, or ARN, with or without a qualifier. One without versions answers to all of them.
 
         Raises:
             ServiceError: there is none.
         """
-        parsed = _NAME.fullmatch(name)
-        found = self._functions.get(parsed["name"]) if parsed else None
+        found = None
+        if parsed := _NAME.fullmatch(name):
+            exactly = f"{parsed['name']}{parsed['qualifier'] or ''}"
+            found = self._functions.get(exactly) or self._functions.get(parsed["name"])
         if found is None:
             raise ServiceError(
                 "ResourceNotFoundException", f"Function not found: {name}", status=404

@@ -166,9 +166,17 @@ class LocalDeployment:
     def resume_limit(self, key: str) -> None:
         self.call("limits.resume", key=key)
 
+    def deploy(self, defs: Definitions, *, settings: Mapping[str, Any] | None = None) -> None:
+        """Deploy other definitions, and settings, while runs wait or run: those go on with what they were submitted to.
+
+        Settings that are left out stay as they are.
+        """
+        given = None if settings is None else load_settings(None, {}, overrides=settings)
+        self._deployment.deploy(defs, given)
+
     def deploy_settings(self, settings: Mapping[str, Any]) -> None:
         """What a deploy of the same definitions with other settings does."""
-        self._deployment.deploy_settings(load_settings(None, {}, overrides=settings))
+        self._deployment.deploy(settings=load_settings(None, {}, overrides=settings))
 
     # Looking --------------------------------------------------------------------------------------------------
 

@@ -126,6 +126,75 @@ def test_a_damaged_dev_file_is_told(tmp_path: Path, text: str) -> None:
         locate(None, environ={}, start=tmp_path)
 
 
+class FakeTagging:
+    """Knows functions by name, each with the prefix of its deployment; None: it may not be asked."""
+
+    def __init__(self, functions: dict[str, str] | None) -> None:
+        self._functions = functions
+
+    def get_paginator(self, _: str) -> FakeTagging:
+        return self
+
+    def paginate(self, **_: Any) -> list[dict[str, Any]]:
+        if self._functions is None:
+            raise REFUSED
+        listed = [
+            {
+                "ResourceARN": f"arn:aws:lambda:eu-west-1:1:function:{name}",
+                "Tags": [{"Key": "tidegate", "Value": prefix}],
+            }
+            for name, prefix in self._functions.items()
+        ]
+        return [{"ResourceTagMappingList": [one]} for one in listed]
+
+
+REFUSED = ClientError({"Error": {"Code": "AccessDeniedException"}}, "GetResources")
+NOT_THERE = ClientError({"Error": {"Code": "ResourceNotFoundException"}}, "Invoke")
+
+
+def guessing(lambda_: FakeLambda, functions: dict[str, str] | None) -> LambdaClient:
+    found = locate(None, environ={}, start=Path("/"))
+    return LambdaClient(found, client=lambda_, tagging=FakeTagging(functions))
+
+
+def test_a_deployment_of_another_prefix_is_found_by_its_tag() -> None:
+    lambda_ = FakeLambda(NOT_THERE, {"ok": True, "result": {}}, {"ok": True, "result": {}})
+    client = guessing(lambda_, {"sea-api": "sea", "sea-queue": "sea"})
+
+    client.call("runs.list")
+    client.call("queue")
+
+    asked = [one["function"] for one in lambda_.requests]
+    assert asked == ["tidegate-api", "sea-api", "sea-api"]
+
+
+def test_of_several_deployments_one_must_be_named() -> None:
+    client = guessing(FakeLambda(NOT_THERE), {"sea-api": "sea", "air-api": "air"})
+
+    with pytest.raises(DeploymentError, match="air-api, sea-api. Name one, as in --target air-api"):
+        client.call("runs.list")
+
+
+@pytest.mark.parametrize("functions", [{}, None])
+def test_without_another_deployment_the_usual_one_is_missed(
+    functions: dict[str, str] | None,
+) -> None:
+    client = guessing(FakeLambda(NOT_THERE), functions)
+
+    with pytest.raises(DeploymentError, match="no function tidegate-api on AWS"):
+        client.call("runs.list")
+
+
+def test_a_deployment_that_was_named_is_the_only_one_asked() -> None:
+    named = locate(None, environ={"TIDEGATE_API_FUNCTION": "tidegate-api"}, start=Path("/"))
+    client = LambdaClient(
+        named, client=FakeLambda(NOT_THERE), tagging=FakeTagging({"sea-api": "sea"})
+    )
+
+    with pytest.raises(DeploymentError, match="no function tidegate-api on AWS"):
+        client.call("runs.list")
+
+
 def test_a_request_leaves_out_what_is_not_given() -> None:
     lambda_ = FakeLambda({"ok": True, "result": {"runs": []}})
 

@@ -16,18 +16,10 @@ from tidegate.ports import Blobs, StepTask
 class StepFunctionsLauncher:
     """``tidegate.ports.Launcher`` on Step Functions, which runs a name at most once in 90 days."""
 
-    def __init__(
-        self,
-        state_machine: str,
-        blobs: Blobs,
-        *,
-        task_definition: str = "",
-        step_functions: Any = None,
-    ) -> None:
-        """``state_machine`` is its ARN; ``task_definition`` what steps on ECS run as (family, or ARN)."""
+    def __init__(self, state_machine: str, blobs: Blobs, *, step_functions: Any = None) -> None:
+        """``state_machine`` is its ARN."""
         self._state_machine = state_machine
         self._blobs = blobs
-        self._task_definition = task_definition
         self._step_functions = step_functions
 
     @property
@@ -37,7 +29,7 @@ class StepFunctionsLauncher:
     def start(self, task: StepTask) -> None:
         """One StartExecution. That the execution exists, running or over, is success."""
         name = execution_name(task.run_id, task.index, task.attempt)
-        document = step_input(task, self._blobs, self._task_definition)
+        document = step_input(task, self._blobs)
         with answered(f"Starting execution {name}", mend=self._mend):
             try:
                 self._client.start_execution(

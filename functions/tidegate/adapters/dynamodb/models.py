@@ -108,6 +108,7 @@ class RunRow(RunsTable):
     status = UnicodeAttribute()
     created_at = UTCDateTimeAttribute()
     function = UnicodeAttribute(null=True)
+    task_definition = UnicodeAttribute(null=True)
     location = UnicodeAttribute(null=True)
     partition_key = UnicodeAttribute(null=True)
     run_key = UnicodeAttribute(null=True)

@@ -14,10 +14,9 @@ from tidegate.ports import Blobs, StepTask
 class MemoryLauncher:
     """``tidegate.ports.Launcher`` in memory. Nothing runs: a test reads ``started`` and plays the user's code."""
 
-    def __init__(self, blobs: Blobs | None = None, *, task_definition: str = "step") -> None:
+    def __init__(self, blobs: Blobs | None = None) -> None:
         self._lock = Lock()
         self._blobs = blobs or MemoryBlobs()
-        self._task_definition = task_definition
         self.started: dict[str, dict[str, Any]] = {}
         """Execution name -> input of the step state machine, in the order of the starts."""
         self.stopped: list[str] = []
@@ -25,7 +24,7 @@ class MemoryLauncher:
 
     def start(self, task: StepTask) -> None:
         name = execution_name(task.run_id, task.index, task.attempt)
-        document = step_input(task, self._blobs, self._task_definition)
+        document = step_input(task, self._blobs)
         with self._lock:
             self.started.setdefault(name, document)
 
