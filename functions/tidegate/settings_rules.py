@@ -10,10 +10,13 @@ from typing import Any, Protocol, TypeVar
 
 from pydantic import BaseModel
 
+from tidegate.domain.fairness import Fairness
+from tidegate.domain.limit import RUNS, job_key, location_key, pool_key, tag_key
 from tidegate.domain.settings import UNLIMITED, JobLimit, Settings, TagLimit
 from tidegate.errors import SettingsError
 from tidegate.settings_schema import (
     Backfills,
+    FairnessRule,
     File,
     Pools,
     RunMonitoring,
@@ -72,6 +75,7 @@ class Rules:
         given = {
             **self._runs(queue, place, is_limited),
             **self._pools(queue),
+            "fairness": self._fairness(queue),
             "holds_back_blocked_runs": self._holds_back(queue, is_limited=is_limited),
             **self._monitoring(file.run_monitoring),
             **self._retries(file.run_retries),
@@ -140,7 +144,7 @@ class Rules:
         seen: dict[tuple[str, str | None, bool], int] = {}
         limits = []
         for position, rule in enumerate(rules):
-            key = f"tidegate/{rule.key[8:]}" if rule.key.startswith("dagster/") else rule.key
+            key = _own(rule.key)
             value, per_value = rule.value
             first = seen.setdefault((key, value, per_value), position)
             if first != position:
@@ -154,6 +158,24 @@ class Rules:
                 TagLimit(key=key, limit=rule.limit, value=value, per_unique_value=per_value)
             )
         return tuple(limits)
+
+    def _fairness(self, queue: RunQueue) -> dict[str, Fairness]:
+        """By the key of the limit whose option it is."""
+        concurrency = self._file.concurrency
+        runs, pools = concurrency.runs, concurrency.pools or Pools()
+        rules = queue.tag_concurrency_limits if runs is None else runs.tag_concurrency_limits
+        given: dict[str, FairnessRule | None] = {RUNS: None if runs is None else runs.fairness}
+        for rule in rules or []:
+            value, per_value = rule.value
+            given[tag_key(_own(rule.key), "" if per_value else value)] = rule.fairness
+        given |= {pool_key(name): one.fairness for name, one in pools.limits.items()}
+        given |= {job_key(name): one.fairness for name, one in concurrency.jobs.items()}
+        given |= {location_key(name): one.fairness for name, one in concurrency.locations.items()}
+        return {
+            key: Fairness(key=_own(one.key), weights=one.weights)
+            for key, one in given.items()
+            if one is not None
+        }
 
     def _pools(self, queue: RunQueue) -> dict[str, Any]:
         concurrency = self._file.concurrency
@@ -240,6 +262,11 @@ class Rules:
             waiting += [f"{name}.{key}" for key in _changed(section) if key in keys]
         if waiting:
             self.notes.append(f"Kept, and nothing acts on it yet: {', '.join(waiting)}.")
+
+
+def _own(tag: str) -> str:
+    """Dagster's tags are known by our names."""
+    return f"tidegate/{tag[8:]}" if tag.startswith("dagster/") else tag
 
 
 def _first(*values: T | None) -> T | None:

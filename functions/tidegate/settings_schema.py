@@ -21,6 +21,8 @@ from pydantic import (
     model_validator,
 )
 
+from tidegate.domain.fairness import LEAST_WEIGHT, MOST_WEIGHT
+
 POOL_CEILING = 1000
 """Most units of one pool, unless ``TIDEGATE_MAX_GLOBAL_OP_CONCURRENCY_LIMIT`` says otherwise. Dagster's figure."""
 
@@ -99,6 +101,17 @@ _GRANULARITY = (
 )
 
 
+class FairnessRule(Section):
+    key: str = Field(min_length=1, description="the key of a run tag, as text")
+    weights: dict[str, Annotated[float, Field(ge=LEAST_WEIGHT, le=MOST_WEIGHT)]] = Field(
+        default_factory=dict,
+        description=f"a mapping VALUE: WEIGHT, from {LEAST_WEIGHT:g} to {MOST_WEIGHT:g}; values left out have 1",
+    )
+
+
+_FAIRNESS = "a mapping {key: TAG, weights: {VALUE: WEIGHT}}"
+
+
 class TagRule(Section):
     key: str = Field(min_length=1, description="the key of a run tag, as text")
     value: Annotated[tuple[str | None, bool], PlainValidator(_tag_value)] = Field(
@@ -106,6 +119,7 @@ class TagRule(Section):
         description=_TAG_VALUE,
     )
     limit: RunLimit = Field(description=_RUNS)
+    fairness: FairnessRule | None = Field(default=None, description=_FAIRNESS)
 
 
 _TAG_RULES = "a list of {key: TAG, value: TEXT, limit: N}"
@@ -116,6 +130,7 @@ class Runs(Section):
         default=None, description=f"{_RUNS}, or {{env: NAME}}"
     )
     tag_concurrency_limits: list[TagRule] | None = Field(default=None, description=_TAG_RULES)
+    fairness: FairnessRule | None = Field(default=None, description=_FAIRNESS)
 
 
 class PoolRule(Section):
@@ -123,6 +138,7 @@ class PoolRule(Section):
         default=None, ge=-1, description="-1 (no limit), 0 (admits nothing), or a number of slots"
     )
     granularity: Granularity | None = Field(default=None, description=_GRANULARITY)
+    fairness: FairnessRule | None = Field(default=None, description=_FAIRNESS)
 
 
 class Pools(Section):
@@ -143,10 +159,12 @@ class JobRule(Section):
     on_conflict: Literal["queue", "skip", "cancel_oldest", "queue_one"] = Field(
         default="queue", description="queue, skip, cancel_oldest or queue_one"
     )
+    fairness: FairnessRule | None = Field(default=None, description=_FAIRNESS)
 
 
 class LocationRule(Section):
     limit: RunLimit = Field(description=_RUNS)
+    fairness: FairnessRule | None = Field(default=None, description=_FAIRNESS)
 
 
 class Concurrency(Section):

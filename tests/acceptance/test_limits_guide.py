@@ -37,11 +37,14 @@ def test_the_settings_of_the_guide_are_valid() -> None:
     runs = load_settings(None, {}, overrides=settings_of(0))
     conflicts = load_settings(None, {}, overrides=settings_of(1))
     pools = load_settings(None, {}, overrides=settings_of(2))
+    fair = load_settings(None, {}, overrides=settings_of(3))
 
     assert [rule.limit for rule in runs.tag_limits] == [6, 4, 3, 5]
     assert runs.jobs == {"nightly": JobLimit(limit=1)}
     assert [one.on_conflict for one in conflicts.jobs.values()] == ["skip", "queue_one"]
     assert (pools.pools, pools.granularity_of("gpu")) == ({"warehouse": 2, "gpu": 1}, "run")
+    assert sorted(fair.fairness) == ["pool/warehouse", "run-tag/database", "runs"]
+    assert fair.fairness["runs"].weight_of("data") == 2
 
 
 def test_the_pools_of_the_guide_are_shared_as_it_says() -> None:

@@ -132,6 +132,17 @@ def by(trigger: str, policy: str) -> Move:
     return ("free", {}, {"trigger": trigger, "on_conflict": policy})
 
 
+def fair(most: int, key: str, **weights: float) -> dict[str, Any]:
+    return {
+        "runs": {"max_concurrent_runs": most, "fairness": {"key": key, "weights": weights}},
+    }
+
+
+def fair_pool(key: str, **limits: int) -> dict[str, Any]:
+    rules = {name: {"limit": one, "fairness": {"key": key}} for name, one in limits.items()}
+    return {"pools": {"limits": rules}} | runs()
+
+
 EACH = {"applyLimitPerUniqueValue": True}
 BLUE, RED = {"team": "blue"}, {"team": "red"}
 MINUTE = ("advance", 60)
@@ -377,6 +388,49 @@ TABLE: dict[str, tuple[dict[str, Any], list[Move]]] = {
         runs(1),
         [("free",), ("free", {"tidegate/backfill": "b"}), ("free",), ("see", "Rqq")]
         + [MINUTE, ("see", ".qR"), MINUTE, ("see", ".R.")],
+    ),
+    "a limit with fairness is shared among the values that wait": (
+        fair(1, "team"),
+        [("free", BLUE)] * 4
+        + [("free", RED)] * 2
+        + [("see", "Rqqqqq"), MINUTE, ("see", ".Rqqqq"), MINUTE, ("see", "..qqRq")]
+        + [MINUTE, ("see", "..Rq.q"), MINUTE, ("see", "...q.R"), MINUTE, ("see", "...R..")],
+    ),
+    "by their weights": (
+        fair(1, "team", blue=2),
+        [("free", BLUE)] * 5
+        + [("free", RED)] * 2
+        + [MINUTE, ("see", ".Rqqqqq"), MINUTE, ("see", "..qqqRq"), MINUTE, ("see", "..Rqq.q")]
+        + [MINUTE, ("see", "...Rq.q"), MINUTE, ("see", "....q.R"), MINUTE, ("see", "....R..")],
+    ),
+    "within a priority": (
+        fair(1, "team"),
+        [("free", BLUE)] * 3
+        + [("free", RED), ("free", {**BLUE, "dagster/priority": "1"})]
+        + [MINUTE, ("see", ".qqqR"), MINUTE, ("see", ".Rqq."), MINUTE, ("see", "..qR.")],
+    ),
+    "runs without the tag are one value": (
+        fair(1, "team"),
+        [("free",)] * 3 + [("free", RED), MINUTE, ("see", ".Rqq"), MINUTE, ("see", "..qR")],
+    ),
+    "runs of backfills share what live runs leave": (
+        fair(1, "team"),
+        [("free", BLUE)]
+        + [("free", {**BLUE, "tidegate/backfill": "b"})] * 2
+        + [("free", {**RED, "tidegate/backfill": "r"}), ("free", BLUE), ("free", BLUE)]
+        + [("see", "Rqqqqq"), MINUTE, ("see", ".qqqRq"), MINUTE, ("see", ".qqq.R")]
+        + [MINUTE, ("see", ".Rqq.."), MINUTE, ("see", "..qR..")],
+    ),
+    "a pool is shared by the tags of the runs whose steps wait": (
+        fair_pool("team", db=1),
+        [("late", BLUE)] * 3
+        + [("late", RED), MINUTE, ("see", "RRRR"), MINUTE, ("see", ".RRR")]
+        + [MINUTE, ("see", "..RR"), MINUTE, ("see", "..R.")],
+    ),
+    "and so among runs that wait for it with their first step": (
+        fair_pool("team", db=1),
+        [("db", BLUE)] * 3
+        + [("db", RED), ("see", "Rqqq"), MINUTE, ("see", ".Rqq"), MINUTE, ("see", "..qR")],
     ),
     "but not a live run that comes more than their lead later": (
         runs(1),

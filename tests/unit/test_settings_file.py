@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tidegate.domain.fairness import Fairness
 from tidegate.domain.settings import JobLimit, Settings, TagLimit
 from tidegate.errors import SettingsError
 from tidegate.settings_file import ENVIRONMENT, find_settings, load_settings, read_settings
@@ -111,7 +112,7 @@ FAULTS = {
     "concurrency:\n  runs:\n    max_concurent_runs: 2": (
         "tidegate.yaml, line 3: concurrency.runs.max_concurent_runs is not a setting. "
         "Did you mean max_concurrent_runs? "
-        "Allowed there: max_concurrent_runs, tag_concurrency_limits."
+        "Allowed there: fairness, max_concurrent_runs, tag_concurrency_limits."
     ),
     "concurrency: {runs: {max_concurrent_runs: true}}": "is true. Allowed: -1 (no limit)",
     "concurrency: {runs: {max_concurrent_runs: '5'}}": 'is "5". Allowed: -1 (no limit)',
@@ -440,3 +441,59 @@ def test_the_nearest_file_is_found_and_tidegate_yaml_comes_first(tmp_path: Path)
 
     assert only_dagster == tmp_path / "project" / "dagster.yaml"
     assert find_settings(below) == tmp_path / "project" / "tidegate.yaml"
+
+
+# -- Fairness
+
+
+FAIR = """
+concurrency:
+  runs:
+    fairness: {key: dagster/team, weights: {blue: 2, red: 0.5}}
+    tag_concurrency_limits:
+      - {key: dagster/db, limit: 4, fairness: {key: user}}
+      - {key: db, value: small, limit: 4, fairness: {key: team}}
+      - {key: zone, value: {applyLimitPerUniqueValue: true}, limit: 3, fairness: {key: user}}
+      - {key: plain, limit: 3}
+  pools:
+    limits:
+      db: {limit: 2, fairness: {key: team}}
+      gpu: {fairness: {key: team}}
+  jobs: {nightly: {limit: 1, fairness: {key: team}}}
+  locations: {etl: {limit: 5, fairness: {key: team}}}
+"""
+
+
+def test_each_kind_of_limit_may_have_fairness(write: Write) -> None:
+    settings = load_settings(write(FAIR), {})
+
+    team, user = Fairness(key="team"), Fairness(key="user")
+    assert settings.fairness == {
+        "runs": Fairness(key="tidegate/team", weights={"blue": 2, "red": 0.5}),
+        "run-tag/tidegate/db": user,
+        "run-tag/db=small": team,
+        "run-tag/zone=": user,
+        "pool/db": team,
+        "pool/gpu": team,
+        "job/nightly": team,
+        "location/etl": team,
+    }
+    assert Settings.from_json(settings.to_json()) == settings
+
+
+@pytest.mark.parametrize(
+    ("fairness", "says"),
+    [
+        ("{weights: {a: 1}}", "concurrency.runs.fairness.key"),
+        ("{key: ''}", "concurrency.runs.fairness.key"),
+        ("{key: team, weights: {a: 0}}", "concurrency.runs.fairness.weights.a"),
+        ("{key: team, weights: {a: 101}}", "concurrency.runs.fairness.weights.a"),
+        ("{key: team, weights: {a: much}}", "concurrency.runs.fairness.weights.a"),
+        ("{key: team, wieghts: {a: 1}}", "concurrency.runs.fairness.wieghts"),
+        ("team", "concurrency.runs.fairness"),
+    ],
+)
+def test_fairness_that_means_nothing_is_refused(write: Write, fairness: str, says: str) -> None:
+    path = write(f"concurrency: {{runs: {{fairness: {fairness}}}}}")
+
+    assert says in refusal(path)

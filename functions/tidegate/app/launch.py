@@ -22,7 +22,7 @@ from tidegate.app.services import Services
 from tidegate.domain.arrival import Arrival, Gathered, Verdict, arrival_of, decide
 from tidegate.domain.claim import Claim, ClaimState
 from tidegate.domain.event import EventKind
-from tidegate.domain.limit import place_in_line, pools_of_step, wants_of_step
+from tidegate.domain.limit import place_in_line, pools_of_step, share_of, wants_of_step
 from tidegate.domain.plan import END, FAILED, PlanStep, RunPlan
 from tidegate.domain.run import (
     LIVE,
@@ -135,6 +135,7 @@ def begin_step(
             wants=wants,
             priority=run.priority + step.priority,
             enqueued_at=place_in_line(run, now, settings),
+            fair=share_of(run, wants, settings),
             launch={"kind": "step", "run_id": run.run_id, "index": index, "attempt": attempt},
         )
     )

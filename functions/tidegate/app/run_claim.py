@@ -21,6 +21,7 @@ from tidegate.domain.limit import (
     place_in_line,
     pool_key,
     pools_of_step,
+    share_of,
     wants_of_run,
 )
 from tidegate.domain.plan import PlanStep, RunPlan
@@ -43,13 +44,14 @@ def claim_of(services: Services, run: Run) -> Claim:
     DeploymentError, NotFoundError: the run's manifest, or its job in there, is gone.
     """
     plan = services.manifests.get(run.manifest).plan(run.job, run.assets)
-    wants = wants_of_run(run, services.settings)
     more, said = _for_first_step(services, run, plan)
+    wants = (*wants_of_run(run, services.settings), *more)
     return Claim(
         claim_id=run_claim_id(run.run_id),
-        wants=(*wants, *more),
+        wants=wants,
         priority=run.priority,
         enqueued_at=place_in_line(run, run.created_at, services.settings),
+        fair=share_of(run, wants, services.settings),
         launch={"kind": "run", "run_id": run.run_id, **said},
     )
 

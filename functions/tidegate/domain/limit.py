@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from tidegate.domain.claim import Want
 from tidegate.domain.conflict import TRIGGER, OnConflict, limit_of_line, line_capacity
 from tidegate.domain.executor import Executor
+from tidegate.domain.fairness import Fairness, Share
 from tidegate.domain.plan import PlanStep, RunPlan
 from tidegate.domain.run import Run
 from tidegate.domain.settings import UNLIMITED, Settings, TagLimit
@@ -74,6 +75,33 @@ def place_in_line(run: Run, at: datetime, settings: Settings) -> datetime:
     The lead they give has an end, so however many live runs come, a run of a backfill has its turn.
     """
     return at + timedelta(seconds=settings.backfill_yield_seconds) if run.yields else at
+
+
+def share_of(run: Run, wants: Iterable[Want], settings: Settings) -> Share | None:
+    """What a claim of the run, or of a step of it, takes by the first of these limits that has fairness; None: none has."""
+    for want in wants:
+        fairness = fairness_of(want.limit, settings)
+        if fairness is not None:
+            value = run.tags.get(fairness.key, "")
+            lead = settings.backfill_yield_seconds if run.yields else 0
+            return Share(
+                limit=want.limit,
+                value=value,
+                weight=fairness.weight_of(value),
+                lead=timedelta(seconds=lead),
+            )
+    return None
+
+
+def fairness_of(key: str, settings: Settings) -> Fairness | None:
+    """How a limit is shared among those who wait; None: first come, first served."""
+    found = settings.fairness.get(key)
+    if found is None and key.startswith("run-tag/"):
+        for rule in settings.tag_limits:
+            each = tag_key(rule.key, "")
+            if rule.per_unique_value and key.startswith(each):
+                return settings.fairness.get(each)
+    return found
 
 
 def wants_of_run(run: Run, settings: Settings) -> tuple[Want, ...]:

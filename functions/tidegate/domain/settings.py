@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from tidegate.domain.fairness import Fairness
+
 UNLIMITED = -1
 
 
@@ -40,6 +42,8 @@ class Settings:
     jobs: Mapping[str, JobLimit] = field(default_factory=dict)
     locations: Mapping[str, int] = field(default_factory=dict)
     pools: Mapping[str, int] = field(default_factory=dict)
+    fairness: Mapping[str, Fairness] = field(default_factory=dict)
+    """By key of limit; ``run-tag/KEY=`` is that of each value of KEY."""
     default_pool_limit: int | None = None
     pool_granularity: str = "op"
     pool_granularities: Mapping[str, str] = field(default_factory=dict)
@@ -77,6 +81,8 @@ class Settings:
         given = dict(document)
         given["tag_limits"] = tuple(TagLimit(**one) for one in given.get("tag_limits", ()))
         given["jobs"] = {name: JobLimit(**one) for name, one in given.get("jobs", {}).items()}
+        fairness = given.get("fairness", {})
+        given["fairness"] = {key: Fairness(**one) for key, one in fairness.items()}
         return cls(**given)
 
     def granularity_of(self, pool: str) -> str:
