@@ -78,6 +78,10 @@ class Names:
         return self.arn("states", f"stateMachine:{self.prefix}-alarm")
 
     @property
+    def step_executions(self) -> str:
+        return self.arn("states", f"execution:{self.prefix}-step:*")
+
+    @property
     def bus(self) -> str:
         return self.arn("events", f"event-bus/{self.prefix}")
 
@@ -153,6 +157,12 @@ def _launching(names: Names) -> tuple[Grant, ...]:
             actions=("states:StartExecution",),
             resources=(names.step_machine,),
             why="Whatever grants a claim launches the step it was for.",
+        ),
+        Grant(
+            sid="StopSteps",
+            actions=("states:StopExecution",),
+            resources=(names.step_executions,),
+            why="Whoever cancels a run stops its steps; Step Functions then stops their containers.",
         ),
         Grant(
             sid="SetAlarms",

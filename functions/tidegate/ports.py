@@ -55,8 +55,11 @@ class RunStore(Protocol):
         at: datetime,
         reason: str | None = None,
         lost_to: tuple[str, ...] = (),
+        ends_as: RunStatus | None = None,
     ) -> Run | None:
-        """Change the status if it is one of ``leaves``; STARTING sets ``started_at``, a finished one ``finished_at``.
+        """Change the status if it is one of ``leaves``; each sets its time.
+
+        ``ends_as`` goes with CANCELING.
 
         Answers the run after the change; None if the run is not there or its status is not one of ``leaves``.
         """
@@ -362,6 +365,10 @@ class StepTask:
 class Launcher(Protocol):
     def start(self, task: StepTask) -> None:
         """Start the step's execution. A second start of the same attempt does nothing."""
+
+    def stop(self, run_id: str, index: int, attempt: int) -> None:
+        """Stop the attempt's execution and its container; user code on Lambda runs on, unheard. One that is over, or was
+        never started, is left alone."""
 
 
 class RunQueue(Protocol):

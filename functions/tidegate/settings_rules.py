@@ -46,7 +46,7 @@ _NOT_ACTED_ON = {
     "run_monitoring": {"start_timeout_seconds", "max_runtime_seconds"},
     "run_retries": {"max_retries", "strategy", "delay", "backoff", "retry_on_asset_or_op_failure"},
     "backfills": {
-        "run_chunk_size", "materialization_chunk_size", "cancel_batch_size", "max_outstanding_runs"
+        "run_chunk_size", "materialization_chunk_size", "max_outstanding_runs"
     },
     "events": {"batch_size"},
 }  # fmt: skip

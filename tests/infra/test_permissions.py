@@ -47,6 +47,7 @@ def _control_plane(name: str) -> set[tuple[str, str]]:
             "arn::states:::stateMachine:tidegate-step",
             "arn::states:::stateMachine:tidegate-alarm",
         )
+        | _both({"states:StopExecution"}, "arn::states:::execution:tidegate-step:*")
         | _both({"events:PutEvents"}, "arn::events:::event-bus/tidegate")
         | _both({"s3:GetObject"}, f"{DATA}/control/*")
         | _both({"s3:PutObject"}, f"{DATA}/control/*", f"{DATA}/invocations/*")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tidegate.app.cancel import carry_out
 from tidegate.app.conflict import give_up_place, take_place
 from tidegate.app.launch import finish, launch
 from tidegate.app.run_claim import claim_of
@@ -14,9 +15,15 @@ from tidegate.ports import Event
 
 
 def admit(services: Services, run_id: str) -> None:
-    """Put the run's claim, once; launch whatever that grants. Repeated, it goes on where it stopped."""
+    """Put the run's claim, once; launch whatever that grants. Repeated, it goes on where it stopped.
+
+    A run that is being cancelled is stopped.
+    """
     run = services.store.runs.get(run_id)
-    if run is None or run.status is RunStatus.CANCELING:
+    if run is None:
+        return
+    if run.was_stopped:
+        carry_out(services, run)
         return
     if not run.status.is_finished:
         run = take_place(services, run)
@@ -34,3 +41,12 @@ def admit(services: Services, run_id: str) -> None:
     grant = services.admission.acquire(claim)
     if grant.claim.state is not ClaimState.DONE:
         launch(services, grant.launch)
+    if grant.claim.state is ClaimState.WAITING:
+        _unless_canceled(services, run_id)
+
+
+def _unless_canceled(services: Services, run_id: str) -> None:
+    """A run that was cancelled while its claim was put in line may have been looked at before the claim was there."""
+    run = services.store.runs.get(run_id)
+    if run is not None and run.was_stopped:
+        carry_out(services, run)

@@ -12,6 +12,8 @@ from functools import partial
 from typing import Any
 
 from tidegate.app import limits, query
+from tidegate.app.cancel import request_cancel
+from tidegate.app.cancel_many import CANCELABLE, Wanted, cancel_many
 from tidegate.app.selecting import select_assets
 from tidegate.app.services import Services
 from tidegate.app.submit import RunRequest, submit
@@ -82,6 +84,12 @@ class _Fields:
                 raise RequestError(f"Tag {key!r} must be a text, and is {value!r}.")
         return tags
 
+    def flag(self, name: str) -> bool:
+        value = self._request.get(name, False)
+        if not isinstance(value, bool):
+            raise RequestError(f"The field {name!r} must be true or false, and is {value!r}.")
+        return value
+
 
 def _submit(services: Services, fields: _Fields) -> dict[str, Any]:
     run = submit(
@@ -114,6 +122,29 @@ def _materialize(services: Services, fields: _Fields) -> dict[str, Any]:
         ),
     )
     return query.run_document(run)
+
+
+def _cancel(services: Services, fields: _Fields) -> dict[str, Any]:
+    run = request_cancel(
+        services,
+        fields.text("run_id"),
+        reason=fields.optional_text("reason") or "",
+        by=fields.optional_text("by"),
+    )
+    return query.run_document(run)
+
+
+def _cancel_many(services: Services, fields: _Fields) -> dict[str, Any]:
+    status = fields.optional_text("status")
+    statuses = CANCELABLE if status is None else query.statuses_of(status)
+    return cancel_many(
+        services,
+        Wanted(job=fields.optional_text("job"), statuses=statuses, tags=fields.tags()),
+        reason=fields.optional_text("reason") or "",
+        by=fields.optional_text("by"),
+        cursor=fields.optional_text("cursor"),
+        only_count=fields.flag("only_count"),
+    )
 
 
 def _list_runs(services: Services, fields: _Fields) -> dict[str, Any]:
@@ -179,6 +210,8 @@ _ACTIONS: dict[str, Callable[[Services, _Fields], dict[str, Any]]] = {
     "limits.show": lambda services, fields: query.show_limit(services, fields.text("key")),
     "materialize": _materialize,
     "queue": _queue,
+    "runs.cancel": _cancel,
+    "runs.cancel_many": _cancel_many,
     "runs.events": _events,
     "runs.list": _list_runs,
     "runs.logs": _logs,

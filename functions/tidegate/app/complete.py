@@ -13,10 +13,11 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from tidegate.app.launch import advance, launch, tell_skipped
+from tidegate.app.launch import advance, launch
 from tidegate.app.retry import await_retry, begin_retry, retry_of
 from tidegate.app.run_claim import step_released
 from tidegate.app.services import Services
+from tidegate.app.stop import tell_skipped
 from tidegate.domain.event import EventKind
 from tidegate.domain.plan import PlanStep, RunPlan
 from tidegate.domain.run import Run, StepRow, StepStatus
@@ -225,6 +226,8 @@ def _death(outcome: Mapping[str, Any]) -> StepFailure:
     if isinstance(parsed, Mapping):
         kind = str(parsed.get("errorType", name))
         message = str(parsed.get("errorMessage", parsed.get("StoppedReason", cause)))
+    if name == "States.ABORTED":
+        return StepFailure(error="Aborted", message=message or "Its execution was stopped.")
     if name == "States.Timeout" or "Task timed out after" in message:
         return StepFailure(error="Timeout", message=message or "The step ran out of time.")
     if kind.startswith(("Runtime.", "Sandbox.", "ECS", "States.")) or not kind:

@@ -19,6 +19,7 @@ from tidegate.app.run_claim import (
     run_released,
 )
 from tidegate.app.services import Services
+from tidegate.app.stop import as_of_now, stop_late_step, stop_steps, tell_skipped
 from tidegate.domain.arrival import Arrival, Gathered, Verdict, arrival_of, decide
 from tidegate.domain.claim import Claim, ClaimState
 from tidegate.domain.event import EventKind
@@ -73,8 +74,7 @@ def _start_run(services: Services, claim: Claim) -> list[Claim]:
         at=services.clock.now(),
     ) or runs.get(run_id)
     if run is None or run.status not in LIVE:
-        # Cancelled while it was being granted, or long finished: give the slots on.
-        return list(services.admission.release(claim.claim_id))
+        return _not_started(services, run, claim)
     try:
         plan = services.manifests.get(run.manifest).plan(run.job, run.assets)
     except (DeploymentError, NotFoundError) as error:
@@ -85,6 +85,21 @@ def _start_run(services: Services, claim: Claim) -> list[Claim]:
     for index in plan.roots:
         granted += begin_step(services, run, plan, index, Gathered(), has_pools=index == first)
     _started(services, run)
+    return granted
+
+
+def _not_started(services: Services, run: Run | None, claim: Claim) -> list[Claim]:
+    """Cancelled while it was being granted or launched, or long finished: give the slots on."""
+    if run is None or not run.was_stopped:
+        return list(services.admission.release(claim.claim_id))
+    plan = plan_of(services, run)
+    granted = run_released(services, run, plan)
+    if plan is not None:
+        # A call that died here may have begun a step when the run was being stopped already.
+        claims, trouble = stop_steps(services, run, plan)
+        if trouble is not None:
+            raise trouble
+        granted += claims
     return granted
 
 
@@ -104,7 +119,7 @@ def _started(services: Services, run: Run) -> None:
         to=RunStatus.STARTED,
         at=services.clock.now(),
     )
-    _publish(services, run, RunStatus.STARTED)
+    publish(services, run, RunStatus.STARTED)
 
 
 def begin_step(
@@ -142,6 +157,10 @@ def begin_step(
     if grant.claim.state is ClaimState.WAITING:
         # The claim may be granted before this line: the condition (not begun) then refuses, rightly.
         services.store.runs.wait_step(run.run_id, index, attempt=attempt, at=now)
+        now_run = as_of_now(services, run)
+        if now_run.status not in LIVE:
+            released = services.admission.release(step_claim_id(run.run_id, index, attempt))
+            return [*grant.launch, *released, *stop_late_step(services, now_run, plan, index)]
     return list(grant.launch)
 
 
@@ -149,7 +168,10 @@ def _start_claimed_step(services: Services, claim: Claim) -> list[Claim]:
     run_id, index, attempt = (claim.launch[name] for name in ("run_id", "index", "attempt"))
     run = services.store.runs.get(run_id)
     if run is None or run.status not in LIVE:
-        return list(services.admission.release(claim.claim_id))
+        released = services.admission.release(claim.claim_id)
+        known = None if run is None else plan_of(services, run)
+        late = [] if run is None or known is None else stop_late_step(services, run, known, index)
+        return [*released, *late]
     plan = services.manifests.get(run.manifest).plan(run.job, run.assets)
     return _start_step(
         services, run, plan, index, attempt, gathered_for(services, run, plan, index)
@@ -172,39 +194,54 @@ def _start_step(
     if not runs.start_step(run.run_id, index, attempt=attempt, at=services.clock.now()):
         row = runs.step(run.run_id, index)
         if row is None or row.attempt != attempt or row.status is not StepStatus.STARTED:
-            return list(services.admission.release(step_claim_id(run.run_id, index, attempt)))
-    step = plan.steps[index]
-    services.launcher.start(
-        StepTask(
-            run_id=run.run_id,
-            index=index,
-            attempt=attempt,
-            function=run.function,
-            task_definition=run.task_definition,
-            compute=step.compute,
-            timeout_seconds=step.timeout_seconds or services.settings.step_timeout_seconds,
-            invocation=Invocation(
-                run_id=run.run_id,
-                job=run.job,
-                step=step.key,
-                index=index,
-                attempt=attempt,
-                manifest=run.manifest,
-                assets=run.assets,
-                partition_key=run.partition_key,
-                run_config=run.run_config,
-                tags=run.tags,
-                missing=tuple(sorted(gathered.missing)),
-            ).to_json(),
-        )
-    )
+            released = services.admission.release(step_claim_id(run.run_id, index, attempt))
+            return [*released, *stop_late_step(services, as_of_now(services, run), plan, index)]
+    # Looked at before and after, see stop.py: before, so that it does not begin; after, so that it does not go on.
+    run = as_of_now(services, run)
+    if run.status in LIVE:
+        services.launcher.start(_task(services, run, plan.steps[index], attempt, gathered))
+        run = as_of_now(services, run)
+    if run.was_stopped:
+        return stop_late_step(services, run, plan, index)
     if services.settings.op_granularity_run_buffer and index in plan.roots:
         return first_step_began(services, run.run_id)
     return []
 
 
+def _task(
+    services: Services, run: Run, step: PlanStep, attempt: int, gathered: Gathered
+) -> StepTask:
+    return StepTask(
+        run_id=run.run_id,
+        index=step.index,
+        attempt=attempt,
+        function=run.function,
+        task_definition=run.task_definition,
+        compute=step.compute,
+        timeout_seconds=step.timeout_seconds or services.settings.step_timeout_seconds,
+        invocation=Invocation(
+            run_id=run.run_id,
+            job=run.job,
+            step=step.key,
+            index=step.index,
+            attempt=attempt,
+            manifest=run.manifest,
+            assets=run.assets,
+            partition_key=run.partition_key,
+            run_config=run.run_config,
+            tags=run.tags,
+            missing=tuple(sorted(gathered.missing)),
+        ).to_json(),
+    )
+
+
 def advance(services: Services, run: Run, plan: RunPlan, resolved: StepRow) -> list[Claim]:
-    """Let a resolved step arrive at everything that waits for it. Answers claims to launch."""
+    """Let a resolved step arrive at everything that waits for it. Answers claims to launch.
+
+    Not in a run that is being cancelled: whoever does that ends it, and nothing of it begins.
+    """
+    if run.was_stopped or resolved.status is StepStatus.CANCELED:
+        return []
     granted: list[Claim] = []
     todo = deque([resolved])
     while todo:
@@ -272,17 +309,6 @@ def _decide(
     return [], [row]
 
 
-def tell_skipped(services: Services, run: Run, step: PlanStep, row: StepRow) -> None:
-    event = Event(
-        run_id=run.run_id,
-        at=row.finished_at or services.clock.now(),
-        kind=EventKind.STEP_SKIPPED,
-        step=step.key,
-        message=row.reason or "",
-    )
-    services.store.events.append(run.run_id, f"skip/{step.index}", [event])
-
-
 def _end(services: Services, run: Run, plan: RunPlan) -> list[Claim]:
     failed = sorted(services.store.runs.gathered(run.run_id, FAILED).arrived)
     if not failed:
@@ -300,16 +326,27 @@ _ENDINGS = {
 }
 
 
-def finish(services: Services, run: Run, to: RunStatus, *, reason: str | None) -> list[Claim]:
-    """End the run, give its slots on, and tell the bus. Answers claims to launch."""
+def finish(
+    services: Services,
+    run: Run,
+    to: RunStatus,
+    *,
+    reason: str | None,
+    leaves: frozenset[RunStatus] | None = None,
+) -> list[Claim]:
+    """End the run, give its slots on, and tell the bus. Answers claims to launch.
+
+    ``leaves``: by default those of ``RUN_LEAVES``. A run that is being cancelled is ended by whoever does that.
+    """
     now = services.clock.now()
     runs = services.store.runs
-    ended = runs.move(run.run_id, leaves=RUN_LEAVES[to], to=to, at=now, reason=reason)
+    ended = runs.move(run.run_id, leaves=leaves or RUN_LEAVES[to], to=to, at=now, reason=reason)
     if ended is None:
         ended = runs.get(run.run_id) or run
-    if ended.status.is_finished:
-        tell_ended(services, ended)
-    return run_released(services, run, _plan(services, run))
+    if not ended.status.is_finished:
+        return []
+    tell_ended(services, ended)
+    return run_released(services, run, plan_of(services, run))
 
 
 def tell_ended(services: Services, run: Run) -> None:
@@ -322,10 +359,10 @@ def tell_ended(services: Services, run: Run) -> None:
         level="ERROR" if run.status is RunStatus.FAILURE else "INFO",
     )
     services.store.events.append(run.run_id, "end", [event])
-    _publish(services, run, run.status)
+    publish(services, run, run.status)
 
 
-def _plan(services: Services, run: Run) -> RunPlan | None:
+def plan_of(services: Services, run: Run) -> RunPlan | None:
     """None: its manifest is gone, which is why it ends; no step of it ever began."""
     try:
         return services.manifests.get(run.manifest).plan(run.job, run.assets)
@@ -333,7 +370,7 @@ def _plan(services: Services, run: Run) -> RunPlan | None:
         return None
 
 
-def _publish(services: Services, run: Run, status: RunStatus) -> None:
+def publish(services: Services, run: Run, status: RunStatus) -> None:
     services.bus.publish(
         BUS_DETAIL_TYPE,
         {

@@ -36,15 +36,20 @@ def run_of(services: Services, run_id: str) -> Run:
 def list_runs(
     services: Services, *, job: str | None, status: str | None, limit: int, cursor: str | None
 ) -> dict[str, Any]:
-    statuses = None
-    if status is not None:
-        if status.upper() not in RunStatus.__members__:
-            raise RequestError(
-                f"There is no run status {status!r}.", mend=f"Statuses: {', '.join(RunStatus)}."
-            )
-        statuses = frozenset({RunStatus(status.upper())})
+    statuses = None if status is None else statuses_of(status)
     page = services.store.runs.find(job=job, statuses=statuses, limit=limit, cursor=cursor)
     return {"runs": [run_document(one) for one in page.items], "cursor": page.cursor}
+
+
+def statuses_of(status: str) -> frozenset[RunStatus]:
+    """Raises:
+    RequestError: there is no such status.
+    """
+    if status.upper() not in RunStatus.__members__:
+        raise RequestError(
+            f"There is no run status {status!r}.", mend=f"Statuses: {', '.join(RunStatus)}."
+        )
+    return frozenset({RunStatus(status.upper())})
 
 
 def show_run(services: Services, run_id: str) -> dict[str, Any]:
@@ -232,6 +237,7 @@ def run_document(run: Run) -> dict[str, Any]:
         "manifest": run.manifest,
         "created_at": run.created_at.isoformat(),
         "started_at": None if run.started_at is None else run.started_at.isoformat(),
+        "canceling_at": None if run.canceling_at is None else run.canceling_at.isoformat(),
         "finished_at": None if run.finished_at is None else run.finished_at.isoformat(),
     }
 

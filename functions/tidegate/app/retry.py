@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tidegate.app.launch import begin_step, gathered_for, launch
+from tidegate.app.launch import begin_step, gathered_for, launch, plan_of
 from tidegate.app.services import Services
+from tidegate.app.stop import stop_late_step
 from tidegate.domain.plan import RunPlan
 from tidegate.domain.retry import Retry, next_attempt
 from tidegate.domain.run import LIVE, Run, StepRow, execution_name
@@ -45,6 +46,10 @@ def retry_step(services: Services, task: Mapping[str, Any]) -> None:
     """Begin an attempt, unless its run or the step is over, or past it. A repeat goes on where the first call stopped."""
     run_id, index, attempt = task["run_id"], task["index"], task["attempt"]
     run, row = services.store.runs.get(run_id), services.store.runs.step(run_id, index)
+    if run is not None and run.was_stopped:
+        # A call that died here may have begun the attempt when the run was being stopped already.
+        stopped = plan_of(services, run)
+        launch(services, [] if stopped is None else stop_late_step(services, run, stopped, index))
     if run is None or run.status not in LIVE:
         return
     if row is None or row.status.is_resolved or row.attempt not in (attempt - 1, attempt):

@@ -18,6 +18,7 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from tidegate.app.admit import admit
+from tidegate.app.cancel import carry_out
 from tidegate.app.complete import complete, resume
 from tidegate.app.launch import finish, launch
 from tidegate.app.retry import await_retry
@@ -50,6 +51,7 @@ SWEPT = "control/sweep.json"
 """Where it is kept up to when all queued runs are known to have asked for their slots."""
 MOST_HOLDERS = 10_000
 
+_CANCELING = frozenset({RunStatus.CANCELING})
 _QUEUED = frozenset({RunStatus.QUEUED})
 _TOLD = frozenset({EventKind.STEP_SUCCESS, EventKind.STEP_FAILURE, EventKind.STEP_SKIPPED})
 
@@ -76,6 +78,7 @@ class _Sweep:
         self._each(admission.unlaunched(self._now - GRACE), self._launch_again)
         self._admit_all()
         self._each(self._all(LIVE), self._look_into)
+        self._each(self._all(_CANCELING), self._cancel)
         self._each(self._orphans(), self._release)
         open_keys = [one.key for one in admission.limits() if one.room > 0]
         self._each([*open_keys, *self._limits_within], self._grant)
@@ -206,6 +209,14 @@ class _Sweep:
             cursor = page.cursor
             if cursor is None:
                 return told
+
+    # Being cancelled ------------------------------------------------------------------------------------------
+
+    def _cancel(self, run: Run) -> None:
+        self._live[run.run_id] = None
+        if self._is_old(run.canceling_at):
+            self._count("uncanceled", run_id=run.run_id)
+            carry_out(self._services, run)
 
     # Slots held for what is over ------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""``tidegate runs``: list, show, logs and wait."""
+"""``tidegate runs``: list, show, logs, wait and cancel."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tidegate.errors import RequestError, UnknownRunError
 if TYPE_CHECKING:
     from rich.console import Console
 
-app = typer.Typer(help="Look at runs.", no_args_is_help=True)
+app = typer.Typer(help="Look at runs, and cancel them.", no_args_is_help=True)
 
 RunId = Annotated[
     str | None,
@@ -221,6 +221,42 @@ def wait(
 
     client = connect.connect(target)
     raise typer.Exit(follow(client, resolve(client, run), as_json=as_json, timeout=timeout))
+
+
+@app.command()
+def cancel(
+    runs: Annotated[
+        list[str] | None, typer.Argument(metavar="[RUN]...", help="Ids, or their beginning or end.")
+    ] = None,
+    job: Annotated[str | None, typer.Option(help="All runs of this job.")] = None,
+    status: Annotated[
+        str | None, typer.Option(help="All that are queued, starting or started.")
+    ] = None,
+    tag: Annotated[
+        list[str] | None, typer.Option(help="All that carry the tag, KEY=VALUE or KEY.")
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="All runs that are not over.")] = False,
+    reason: Annotated[str | None, typer.Option(help="Why, for the record.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    as_json: AsJson = False,
+    target: Target = None,
+) -> None:
+    """Cancel runs: those named, or all that fit every option and are not over."""
+    from tidegate.cli import cancel as cancelling
+
+    wanted = {"job": job, "status": status, "tags": cancelling.read_tags(tag or [])}
+    is_filtered = every or any(wanted.values())
+    if bool(runs) == is_filtered:
+        raise RequestError(
+            "Say which runs." if not runs else "Name runs, or say which fit; not both.",
+            mend="Like `runs cancel ID`, `runs cancel --job NAME`, or `runs cancel --all`.",
+        )
+    client = connect.connect(target)
+    why = {"reason": reason, "by": connect.caller(target)}
+    if runs:
+        ids = [resolve(client, one) for one in runs]
+        raise typer.Exit(cancelling.cancel_named(client, ids, why, as_json=as_json))
+    cancelling.cancel_fitting(client, wanted, why, is_sure=yes, as_json=as_json)
 
 
 def resolve(client: connect.Client, text: str | None) -> str:

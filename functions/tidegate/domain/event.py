@@ -24,6 +24,8 @@ class EventKind(StrEnum):
     STEP_SUCCESS = "STEP_SUCCESS"
     STEP_FAILURE = "STEP_FAILURE"
     STEP_SKIPPED = "STEP_SKIPPED"
+    STEP_CANCELED = "STEP_CANCELED"
+    """It had begun when its run was stopped."""
     ASSET_MATERIALIZATION = "ASSET_MATERIALIZATION"
     LOG = "LOG"
     """A line the user code logged."""

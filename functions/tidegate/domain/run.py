@@ -35,6 +35,7 @@ FINISHED = frozenset({RunStatus.CANCELED, RunStatus.SUCCESS, RunStatus.FAILURE})
 LIVE = frozenset({RunStatus.STARTING, RunStatus.STARTED})
 """Its steps may begin."""
 
+
 RUN_LEAVES: dict[RunStatus, frozenset[RunStatus]] = {
     RunStatus.STARTING: frozenset({RunStatus.QUEUED}),
     RunStatus.STARTED: frozenset({RunStatus.STARTING}),
@@ -43,7 +44,10 @@ RUN_LEAVES: dict[RunStatus, frozenset[RunStatus]] = {
     RunStatus.SUCCESS: frozenset({RunStatus.STARTING, RunStatus.STARTED}),
     RunStatus.FAILURE: frozenset({RunStatus.QUEUED, RunStatus.STARTING, RunStatus.STARTED}),
 }
-"""For each status, those it may follow. A finished run never revives: it is in no set of this table."""
+"""For each status, those it may follow. A finished run never revives: it is in no set of this table.
+
+A CANCELING run whose ``ends_as`` is FAILURE becomes that; nobody but who stops it ends such a run.
+"""
 
 
 class StepStatus(StrEnum):
@@ -96,6 +100,8 @@ class Run:
     """By limit, what it does about runs that came before it: {"job/nightly": "skip"}. See ``conflict.py``."""
     started_at: datetime | None = None
     """When it was admitted."""
+    canceling_at: datetime | None = None
+    """When it began to be stopped."""
     finished_at: datetime | None = None
     reason: str | None = None
     """Why it failed or was cancelled, in one sentence."""
@@ -111,6 +117,14 @@ class Run:
     def was_skipped(self) -> bool:
         """It gave way to others by its conflict policy, and never ran."""
         return self.status is RunStatus.CANCELED and (self.reason or "").startswith(SKIPPED)
+
+    ends_as: RunStatus | None = None
+    """Of a run that is CANCELING: what it becomes. None is CANCELED; a run that a clock or a failed step stops, fails."""
+
+    @property
+    def was_stopped(self) -> bool:
+        """It is being cancelled, or was; or it was stopped because it had failed."""
+        return self.canceling_at is not None
 
     @property
     def priority(self) -> int:

@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import Any
 
 from tidegate.local.asl.errors import TASK_FAILED, StateError
+from tidegate.local.clock import RealClock
 from tidegate.local.containers import Container, Running
 from tidegate.local.loop import Loop
 from tidegate.local.process import ACCOUNT
@@ -26,6 +27,8 @@ KEPT = 1_000
 """Stopped tasks that can still be described."""
 GRACE_SECONDS = 30.0
 """Between SIGTERM and SIGKILL, unless the container definition has a ``stopTimeout``."""
+SHORT_GRACE_SECONDS = 2.0
+"""The most on a simulated clock, which stands still while a process runs: real seconds, in which a test waits."""
 SPOT_NOTICE_SECONDS = 120.0
 
 Emit = Callable[[str, str, Mapping[str, Any], list[str]], None]
@@ -41,6 +44,7 @@ class Task:
     overrides: dict[str, Any]
     capacity_provider: str | None
     started_by: str | None
+    stop_timeout: float
     created_at: datetime
     status: str = "PROVISIONING"
     desired_status: str = "RUNNING"
@@ -123,7 +127,7 @@ class Ecs:
         task = self._task(arn)
         task.stop_code, task.stopped_reason = "SpotInterruption", "Your Spot Task was interrupted."
         if task.running is not None:
-            task.running.stop(SPOT_NOTICE_SECONDS)
+            task.running.stop(self._grace(SPOT_NOTICE_SECONDS))
 
     def stop_all(self) -> None:
         """Kill what still runs."""
@@ -233,6 +237,9 @@ class Ecs:
             overrides=overrides,
             capacity_provider=strategy[0].get("capacityProvider"),
             started_by=body.get("startedBy"),
+            stop_timeout=float(
+                definition["containerDefinitions"][0].get("stopTimeout", GRACE_SECONDS)
+            ),
             created_at=self._loop.clock.now(),
         )
         self.tasks[task.arn] = task
@@ -276,7 +283,11 @@ class Ecs:
         task.desired_status = "STOPPED"
         task.stop_code, task.stopped_reason = "UserInitiated", reason
         if task.running is not None:
-            task.running.stop(GRACE_SECONDS)
+            task.running.stop(self._grace(task.stop_timeout))
+
+    def _grace(self, seconds: float) -> float:
+        is_real = isinstance(self._loop.clock, RealClock)
+        return seconds if is_real else min(seconds, SHORT_GRACE_SECONDS)
 
     def _changed(self, task: Task) -> None:
         self._emit("aws.ecs", "ECS Task State Change", task.to_json(), [task.arn])

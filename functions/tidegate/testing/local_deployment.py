@@ -157,6 +157,11 @@ class LocalDeployment:
         result = self.call(action, **fields, **given)
         return str(result["run_id"])
 
+    def cancel(self, run_id: str, *, reason: str | None = None) -> str:
+        """Cancel a run. Answers its status: CANCELED if it was queued, CANCELING until ``settle`` if it was under way, else
+        how it has ended."""
+        return str(self.call("runs.cancel", run_id=run_id, reason=reason)["status"])
+
     def set_limit(self, key: str, capacity: int) -> None:
         self.call("limits.set", key=key, capacity=capacity)
 

@@ -73,18 +73,25 @@ class Trouble:
     after: bool = False
     error: Callable[[], BaseException] = Crash
     calls: int = 0
+    action: Callable[[], Any] | None = None
+    """Done at that call, in place of dying: what another function does in between."""
 
     def around(self, call: Callable[..., Any]) -> Callable[..., Any]:
         def wrapped(*args: Any, **kwargs: Any) -> Any:
             number, self.calls = self.calls, self.calls + 1
             if number == self.at and not self.after:
-                raise self.error()
+                self._strike()
             answer = call(*args, **kwargs)
-            if number == self.at:
-                raise self.error()
+            if number == self.at and self.after:
+                self._strike()
             return answer
 
         return wrapped
+
+    def _strike(self) -> None:
+        if self.action is None:
+            raise self.error()
+        self.action()
 
 
 class Shaky:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -201,3 +202,45 @@ def test_a_run_that_gives_way_is_said_to_and_shown_and_its_line_is_not_among_the
     assert "line/" not in listed.out
     assert "'line/trigger/tide/skip' follows trigger/tide." in refused.err
     assert "tidegate limits set trigger/tide N" in refused.err
+
+
+def test_a_run_is_canceled_and_then_it_says_that_it_is_over(
+    deployed: LocalDeployment, tidegate: Tidegate
+) -> None:
+    first, second = (deployed.submit("counting") for _ in range(2))
+    deployed.advance(seconds=1)
+
+    canceled = tidegate("runs", "cancel", first[-8:], "--reason", "not needed")
+    deployed.advance(seconds=30)
+    again = tidegate("runs", "cancel", first, second)
+
+    assert (canceled.code, canceled.out) == (
+        0,
+        f"Run {first} is canceling: its steps are being stopped.\n",
+    )
+    assert (again.code, lines(again.out)) == (
+        1,
+        [f"Run {first} is canceled.", f"Run {second} was over before, at 00:00:04: success."],
+    )
+    assert deployed.run(first).reason == "Cancelled by ada: not needed."
+
+
+def test_all_runs_of_a_job_are_canceled_after_asking(
+    deployed: LocalDeployment, tidegate: Tidegate
+) -> None:
+    for _ in range(3):
+        deployed.submit("counting")
+    deployed.settle()
+
+    refused = tidegate("runs", "cancel", "--job", "counting", input="n\n")
+    counted = tidegate("runs", "cancel", "--job", "counting", input="y\n")
+    deployed.settle()
+    nothing = tidegate("runs", "cancel", "--all")
+    as_json = tidegate("runs", "cancel", "--all", "--yes", "--json")
+
+    assert refused.code == 1
+    assert "Cancel 3 runs (1 queued, 2 started)? [y/N]" in refused.out
+    assert counted.out.endswith("Cancelled: 3 runs (1 queued, 2 started).\n")
+    assert {deployed.run_status(one) for one in deployed.runs()} == {"CANCELED"}
+    assert (nothing.code, nothing.out) == (0, "No run fits that is not over.\n")
+    assert json.loads(as_json.out) == {"runs": {}}

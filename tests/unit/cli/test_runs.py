@@ -316,3 +316,39 @@ def test_logs_of_one_step(client: FakeClient, tidegate: Tidegate) -> None:
 
     assert refused.code == 2
     assert refused.err == "Error: No event is of a step 'row'.\nSteps with events: raw.\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ((), "Say which runs."),
+        ((RUN, "--all"), "not both"),
+        (("--tag", "=x"), "has no key"),
+        (("--tag", "a=1", "--tag", "a=2"), "given twice"),
+        (("--all", "--json"), "nobody can be asked"),
+    ],
+)
+def test_a_cancel_that_does_not_say_which_runs_is_refused(
+    client: FakeClient, tidegate: Tidegate, arguments: tuple[str, ...], says: str
+) -> None:
+    printed = tidegate("runs", "cancel", *arguments)
+
+    assert printed.code == 2
+    assert says in printed.err
+    assert client.calls == []
+
+
+def test_many_runs_are_canceled_batch_by_batch(client: FakeClient, tidegate: Tidegate) -> None:
+    client.answers["runs.cancel_many"] = [
+        {"runs": {"QUEUED": 500}, "cursor": "0/x"},
+        {"runs": {"QUEUED": 700, "STARTED": 1}, "cursor": None},
+    ]
+
+    printed = tidegate("runs", "cancel", "--tag", "team=sea", "--tag", "night", "--yes")
+
+    wanted = {"tags": {"team": "sea", "night": ""}, "by": "ada"}
+    assert client.calls == [
+        ("runs.cancel_many", wanted),
+        ("runs.cancel_many", {"cursor": "0/x"} | wanted),
+    ]
+    assert printed.out == "Cancelled: 1,201 runs (1,200 queued, 1 started).\n"

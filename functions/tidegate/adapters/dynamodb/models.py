@@ -113,9 +113,11 @@ class RunRow(RunsTable):
     partition_key = UnicodeAttribute(null=True)
     run_key = UnicodeAttribute(null=True)
     started_at = UTCDateTimeAttribute(null=True)
+    canceling_at = UTCDateTimeAttribute(null=True)
     finished_at = UTCDateTimeAttribute(null=True)
     reason = UnicodeAttribute(null=True)
     lost_to = UnicodeSetAttribute(null=True)
+    ends_as = UnicodeAttribute(null=True)
     asked = PackedAttribute()
     """What the run was asked to do and never changes: tags, run config, assets. Packed, because each change of the
     status pays for the whole item."""

@@ -96,9 +96,11 @@ def run_of(row: RunRow) -> Run:
         held_pools=tuple(asked.get("pools", ())),
         on_conflict=asked.get("on_conflict", {}),
         started_at=row.started_at,
+        canceling_at=row.canceling_at,
         finished_at=row.finished_at,
         reason=row.reason,
         lost_to=tuple(sorted(row.lost_to or ())),
+        ends_as=None if row.ends_as is None else RunStatus(row.ends_as),
     )
 
 

@@ -112,6 +112,7 @@ class DynamoRunStore:
         at: datetime,
         reason: str | None = None,
         lost_to: tuple[str, ...] = (),
+        ends_as: RunStatus | None = None,
     ) -> Run | None:
         """Key: pk run id, sk ``run``. Condition: status in ``leaves``. 1 write unit for each KB, and 2 for the index.
 
@@ -122,12 +123,16 @@ class DynamoRunStore:
         actions = [RunRow.status.set(to), _or_remove(RunRow.by_status_key, status_key(to))]
         if to is RunStatus.STARTING:
             actions.append(RunRow.started_at.set(at))
+        if to is RunStatus.CANCELING:
+            actions.append(RunRow.canceling_at.set(at))
         if to.is_finished:
             actions.append(RunRow.finished_at.set(at))
         if reason is not None:
             actions.append(_or_remove(RunRow.reason, storable(reason)))
         if lost_to:
             actions.append(RunRow.lost_to.set(set(lost_to)))
+        if ends_as is not None:
+            actions.append(RunRow.ends_as.set(ends_as))
         row, moved = write.update(
             "runs.move", RunRow, run_id, RUN, actions, status_in(RunRow, leaves)
         )

@@ -44,6 +44,7 @@ class MemoryRunStore:
         at: datetime,
         reason: str | None = None,
         lost_to: tuple[str, ...] = (),
+        ends_as: RunStatus | None = None,
     ) -> Run | None:
         with self._lock:
             run = self._runs.get(run_id)
@@ -53,9 +54,11 @@ class MemoryRunStore:
                 run,
                 status=to,
                 started_at=at if to is RunStatus.STARTING else run.started_at,
+                canceling_at=at if to is RunStatus.CANCELING else run.canceling_at,
                 finished_at=at if to.is_finished else run.finished_at,
                 reason=run.reason if reason is None else storable(reason),
                 lost_to=tuple(sorted(lost_to)) or run.lost_to,
+                ends_as=run.ends_as if ends_as is None else ends_as,
             )
             self._runs[run_id] = run
             return run
