@@ -7,18 +7,22 @@ are the same schedule again.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 import pytest
 
 from tests.simulation.world import Rules, Violation, World
 from tidegate.adapters.memory.admission import MemoryAdmissionStore
 from tidegate.app import admission as protocol
+from tidegate.app import turns
 from tidegate.app.admission import Admission
 from tidegate.app.line import Candidate, Lines
 from tidegate.app.pump import Pump
 from tidegate.domain.claim import NOTHING, Claim, Line, Refusal, Spend, Standing
+from tidegate.domain.fairness import Turn
 
 SCHEDULES = int(os.environ.get("TIDEGATE_SCHEDULES", "100000"))
 PARTS = 20
@@ -32,12 +36,15 @@ KINDS = {
     "crowded": Rules(claims=(5, 8), together=5, faults=0.03),
     "rates": Rules(claims=(2, 4), rates=True, faults=0.03),
     "wide and rates": Rules(claims=(2, 4), rates=True, wide=True, faults=0.03),
+    "fair": Rules(claims=(2, 4), fair=True, faults=0.03),
+    "backlog": Rules(claims=(6, 11), backlog=True, together=1, faults=0.02),
+    "crowded backlog": Rules(claims=(6, 11), backlog=True),
     "crowded and wide": Rules(claims=(5, 8), together=4, wide=True),
 }
 WEIGHTED = [
     *["one after another", "interleaved", "with faults", "wide", "never repeated"] * 4,
-    *["rates"] * 2,
-    *["crowded", "crowded and wide", "wide and rates"],
+    *["rates", "fair"] * 2,
+    *["crowded", "crowded and wide", "wide and rates", "backlog", "crowded backlog"],
 ]
 
 
@@ -88,6 +95,11 @@ class NoGate(MemoryAdmissionStore):
         return super().admit(claim, spend=spend)
 
 
+class TakesNoTurns(MemoryAdmissionStore):
+    def park(self, claim: Claim, *, turn: Turn | None = None) -> bool:
+        return super().park(claim)
+
+
 class SpendsNothing(MemoryAdmissionStore):
     def _spend(self, spend: Mapping[str, Spend]) -> None:
         pass
@@ -109,41 +121,56 @@ class CountsTwice(MemoryAdmissionStore):
         return refusal
 
 
+PLAIN = (
+    Rules(claims=(3, 5)),
+    Rules(claims=(3, 5), faults=0.08),
+    Rules(claims=(3, 4), together=1),
+)
+RATED = (Rules(claims=(3, 4), rates=True),)
+BACKLOG = (Rules(claims=(8, 14), backlog=True, together=1),)
+
 MUTATIONS = {
-    "no look at the limit after parking": (NoLookAfterParking, MemoryAdmissionStore),
-    "a queue is not put in a line": (NoPlaceAfterParking, MemoryAdmissionStore),
-    "a release of what is not held": (Admission, ReleasesWhatIsNotHeld),
-    "a grant of what does not wait": (Admission, GrantsWhatDoesNotWait),
-    "the gate lets everyone in": (Admission, NoGate),
-    "a hand-off that counts": (Admission, CountsTwice),
-    "a start that uses up no time": (Admission, SpendsNothing),
+    "no look at the limit after parking": (NoLookAfterParking, MemoryAdmissionStore, PLAIN),
+    "a queue is not put in a line": (NoPlaceAfterParking, MemoryAdmissionStore, PLAIN),
+    "a release of what is not held": (Admission, ReleasesWhatIsNotHeld, PLAIN),
+    "a grant of what does not wait": (Admission, GrantsWhatDoesNotWait, PLAIN),
+    "the gate lets everyone in": (Admission, NoGate, PLAIN),
+    "a hand-off that counts": (Admission, CountsTwice, PLAIN),
+    "a start that uses up no time": (Admission, SpendsNothing, RATED),
+    "a place that uses up no turn": (Admission, TakesNoTurns, BACKLOG),
 }
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS)
 def test_a_broken_protocol_is_found(mutation: str) -> None:
-    admission, store = MUTATIONS[mutation]
+    admission, store, kinds = MUTATIONS[mutation]
 
-    assert found_within(2000, admission, store)
+    assert found_within(2000, kinds, admission=admission, store=store)
 
 
 def test_a_missing_look_after_a_release_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(protocol, "_to_look_at", lambda claim, to, lines: [])
 
-    assert found_within(2000)
+    assert found_within(2000, PLAIN)
 
 
 def test_an_open_gate_after_a_release_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(protocol, "_may_be_awaited", lambda line: False)
 
-    assert found_within(20000)
+    assert found_within(20000, PLAIN)
+
+
+def test_a_value_that_saves_up_turns_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns, "virtual_time", lambda pace, first, clock: 0)
+
+    assert found_within(2000, BACKLOG)
 
 
 def test_a_queue_that_is_never_put_in_its_place_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """One whose first claim came later than its rank says is served too early."""
     monkeypatch.setattr(Lines, "_in_order", _in_stored_order)
 
-    assert found_within(5000)
+    assert found_within(5000, PLAIN)
 
 
 def _in_stored_order(lines: Lines, of: dict[str, Line]) -> Iterator[object]:
@@ -156,20 +183,12 @@ def _in_stored_order(lines: Lines, of: dict[str, Line]) -> Iterator[object]:
                 yield key, candidate
 
 
-def found_within(
-    schedules: int,
-    admission: type[Admission] = Admission,
-    store: type[MemoryAdmissionStore] = MemoryAdmissionStore,
-) -> bool:
-    kinds = [
-        Rules(claims=(3, 5), admission=admission, store=store),
-        Rules(claims=(3, 5), admission=admission, store=store, faults=0.08),
-        Rules(claims=(3, 4), admission=admission, store=store, together=1),
-        Rules(claims=(3, 4), admission=admission, store=store, rates=True),
-    ]
+def found_within(schedules: int, kinds: Sequence[Rules], **broken: Any) -> bool:
+    """Whether one of so many schedules of these kinds finds what is broken in them."""
+    drawn = [replace(one, **broken) for one in kinds]
     for seed in range(schedules):
         try:
-            World(seed, kinds[seed % len(kinds)]).run()
+            World(seed, drawn[seed % len(drawn)]).run()
         except Violation:
             return True
         except Exception as error:

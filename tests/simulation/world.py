@@ -15,15 +15,19 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
+from tests.simulation.shares import Shares
 from tidegate.adapters.memory.admission import MemoryAdmissionStore
 from tidegate.app.admission import Admission, Grant
 from tidegate.domain.admission import ready
 from tidegate.domain.claim import CLOSED, UNLIMITED, Claim, ClaimState, Limit, Standing, Want
+from tidegate.domain.fairness import Share
 from tidegate.domain.rate import Rate
 from tidegate.errors import ConflictError, StoreError, ThrottledError, UnavailableError
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
-READS = frozenset({"claim", "claims", "line", "queue", "limits", "holders", "ahead", "unlaunched"})
+READS = frozenset(
+    {"claim", "claims", "line", "queue", "limits", "holders", "ahead", "unlaunched"}
+) | {"pace", "entries"}
 MOST_STEPS = 4000
 MOST_UNITS = 3
 KEPT = ("release", "cancel", "set_limit", "set_rate", "pump")
@@ -135,6 +139,10 @@ class Rules:
     wide: bool = False
     rates: bool = False
     """Limits may have rates, and time passes."""
+    fair: bool = False
+    """Limits may have fairness."""
+    backlog: bool = False
+    """One limit with fairness, for which many wait."""
     faults: float = 0.0
     """Chance of a fault at each access."""
     together: int = 3
@@ -171,15 +179,37 @@ class World:
         """(call, limit) -> step at which the call last read the line of the limit."""
         self.checked: dict[str, Claim] = {}
         """Claims as they were when they were last found to agree with their rows."""
+        self.shares = Shares(slack=rules.together)
         self.lost_pumps = 0
         self.may_go_on = self.alone = False
         self.is_draining = False
         self.step = 0
         self.numbers: dict[int, int] = {}
         self.history: list[tuple[Call, str, tuple[Any, ...], dict[str, Any], str]] = []
-        self._draw()
+        if rules.backlog:
+            self._draw_backlog()
+        else:
+            self._draw()
 
     # -- Drawing
+
+    def _draw_backlog(self) -> None:
+        draw = self.random
+        self.real.create_limit(Limit(key="L", capacity=draw.choice((1, 1, 2))))
+        weights = {value: draw.choice((1, 1, 2, 3)) for value in "abc"[: draw.randint(2, 3)]}
+        for number in range(draw.randint(*self.rules.claims)):
+            value = draw.choice(sorted(weights))
+            claim = Claim(
+                claim_id=f"c{number:02}",
+                wants=(Want(limit="L"),),
+                enqueued_at=START,
+                fair=Share(limit="L", value=value, weight=weights[value]),
+            )
+            self.claims[claim.claim_id] = claim
+            self._plan("acquire", claim.claim_id, _acquiring(claim))
+            if draw.random() < 0.05:
+                self._plan_end("cancel", claim.claim_id)
+        draw.shuffle(self.todo)
 
     def _draw(self) -> None:
         draw = self.random
@@ -193,6 +223,7 @@ class World:
                 self.real.create_limit(was)
                 self.real.set_limit(replace(was, rate=self._rate()), was=was)
                 self.real.set_gate(key, CLOSED, None)
+        fair = [key for key in keys if self.rules.fair and draw.random() < 0.6]
         for number in range(draw.randint(*self.rules.claims)):
             limits = draw.sample(keys, draw.randint(1, len(keys)))
             most = MOST_UNITS if self.rules.wide else 1
@@ -205,6 +236,9 @@ class World:
                 priority=draw.choice((0, 0, 0, 1)),
                 enqueued_at=START + timedelta(seconds=draw.randint(0, 9)),
             )
+            governed = [key for key in limits if key in fair]
+            if governed:
+                claim = replace(claim, fair=self._share(governed[0]))
             self.claims[claim.claim_id] = claim
             asking = _trying(claim) if draw.random() < 0.08 else _acquiring(claim)
             self._plan("acquire", claim.claim_id, asking)
@@ -223,6 +257,11 @@ class World:
         draw = self.random
         per = timedelta(seconds=draw.randint(1, 3))
         return Rate(limit=draw.randint(1, 3), per=per, burst=draw.randint(1, 2))
+
+    def _share(self, limit: str) -> Share:
+        value = self.random.choice("ab")
+        lead = timedelta(seconds=self.random.choice((0, 0, 0, 10)))
+        return Share(limit=limit, value=value, weight=1 + "ab".index(value), lead=lead)
 
     def _plan(self, name: str, subject: str, op: Op) -> None:
         self.todo.append(Call(name=name, op=op, subject=subject))
@@ -279,6 +318,8 @@ class World:
     def _move(self) -> None:
         """Start a call, or let one go on for some accesses."""
         draw = self.random
+        if self.rules.fair or self.rules.backlog:
+            self.now += timedelta(seconds=1)
         if self.rules.rates and draw.random() < 0.1:
             self.now += timedelta(milliseconds=draw.choice((1, 333, 1000)))
             while self.alarms and min(self.alarms)[0] <= self.now:
@@ -304,7 +345,8 @@ class World:
 
         call.store = LoggedStore(next_answer)
         time = LoggedTime(call.store)
-        clock = time if self.rules.rates else WorldClock(self)
+        passes = self.rules.rates or self.rules.fair or self.rules.backlog
+        clock = time if passes else WorldClock(self)
         call.admission = self.rules.admission(call.store, clock, pause=_no_pause, alarms=time)
         self.going.append(call)
         self._advance(call)
@@ -379,7 +421,22 @@ class World:
             self._check_hand_off(call, args[0], kwargs["to"], before)
         if owed and answer is None:
             raise self._violation(f"{owed} was passed by {name}{args}")
+        if self.rules.backlog:
+            self._check_shares(name, args, kwargs, answer)
         return answer
+
+    def _check_shares(
+        self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], answer: Any
+    ) -> None:
+        """Two values that wait all the time never drift apart; the bound is that of start-time fair queueing."""
+        if name == "withdraw" and answer:
+            self.shares.withdraw(args[0])
+        started = kwargs["to"] if name == "release" else args[0] if name == "grant" else None
+        claims = self.real._claims.values()
+        waiting = [one for one in claims if one.state is ClaimState.WAITING]
+        wrong = self.shares.see(waiting, None if answer is not None else started)
+        if wrong:
+            raise self._violation(wrong)
 
     def _set(self, now: Limit, was: Limit | None) -> None:
         """Starts are counted anew from when a limit has another rate."""
@@ -401,7 +458,7 @@ class World:
             if self.random.random() < 0.3:
                 claim_id = claim.claim_id
                 self._plan("launched", claim_id, _launched(claim_id))
-            if self.random.random() < 0.8:
+            if self.rules.backlog or self.random.random() < 0.8:
                 self._plan_end("release", claim.claim_id)
                 if self.random.random() < 0.2:
                     self._plan_end("release", claim.claim_id)
