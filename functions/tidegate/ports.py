@@ -363,8 +363,11 @@ class StepTask:
 
 
 class Launcher(Protocol):
-    def start(self, task: StepTask) -> None:
-        """Start the step's execution. A second start of the same attempt does nothing."""
+    def start(self, task: StepTask) -> datetime | None:
+        """Start the step's execution. A second start of the same attempt does nothing.
+
+        Answers when it began; None if it is over, or was begun by another task.
+        """
 
     def stop(self, run_id: str, index: int, attempt: int) -> None:
         """Stop the attempt's execution and its container; user code on Lambda runs on, unheard. One that is over, or was

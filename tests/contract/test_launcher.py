@@ -126,6 +126,14 @@ def test_a_step_on_ecs_reads_its_invocation_from_the_bucket(
     assert json.loads(bench.blobs.stored[key]) == {"kind": "step", "step": "clean"}
 
 
+def test_a_second_start_answers_when_the_first_one_was(bench: Bench) -> None:
+    began = bench.launcher.start(task())
+
+    assert began is not None
+    assert bench.launcher.start(task()) == began
+    assert bench.launcher.start(task(timeout_seconds=5)) is None
+
+
 def test_starting_an_attempt_twice_is_once(bench: Bench) -> None:
     bench.launcher.start(task())
     bench.launcher.start(task())
@@ -138,8 +146,9 @@ def test_an_attempt_that_is_over_is_not_started_again(bench: Bench) -> None:
     bench.launcher.start(task())
     bench.launcher.stop("0190-run", 3, 2)
 
-    bench.launcher.start(task())
+    began = bench.launcher.start(task())
 
+    assert began is None
     assert bench.stopped() == {"0190-run-3-2"}
     assert len(bench.started()) == 1
 

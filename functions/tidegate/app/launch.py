@@ -208,6 +208,13 @@ def _start_step(
     return []
 
 
+def start_again(services: Services, run: Run, plan: RunPlan, row: StepRow) -> datetime | None:
+    """Start the execution of a step that ought to run. Answers when it began, now or before; None: it is over."""
+    gathered = gathered_for(services, run, plan, row.index)
+    task = _task(services, run, plan.steps[row.index], row.attempt, gathered)
+    return services.launcher.start(task)
+
+
 def _task(
     services: Services, run: Run, step: PlanStep, attempt: int, gathered: Gathered
 ) -> StepTask:

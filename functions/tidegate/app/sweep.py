@@ -20,10 +20,11 @@ from typing import TypeVar
 from tidegate.app.admit import admit
 from tidegate.app.cancel import carry_out
 from tidegate.app.complete import complete, resume
-from tidegate.app.launch import finish, launch
+from tidegate.app.launch import finish, launch, start_again
 from tidegate.app.retry import await_retry
 from tidegate.app.run_claim import FIRST
 from tidegate.app.services import Services
+from tidegate.app.stop import as_of_now, stop_late_step
 from tidegate.domain.claim import Claim, ClaimState
 from tidegate.domain.event import EventKind
 from tidegate.domain.limit import limits_of_steps, pool_key
@@ -47,6 +48,8 @@ LAMBDA_SECONDS = 900
 """The longest a step can run on Lambda, whatever its time-out."""
 OVERDUE_MARGIN = timedelta(minutes=30)
 """Beyond a step's time-out, which counts from when its code begins: Step Functions may try for 20 minutes to start it."""
+CLOCKS_DIFFER_BY = timedelta(seconds=30)
+"""Those of Step Functions and of Lambda, at most, and how long a sweep takes until it gets to a step."""
 SWEPT = "control/sweep.json"
 """Where it is kept up to when all queued runs are known to have asked for their slots."""
 MOST_HOLDERS = 10_000
@@ -158,9 +161,8 @@ class _Sweep:
         rows = services.store.runs.steps(run.run_id)
         for row in rows:
             seconds = _seconds(services, plan, row)
-            if row.status is StepStatus.STARTED and self._is_overdue(row, seconds):
-                self._count("overdue", run_id=run.run_id, index=row.index)
-                complete(services, _lost(row, seconds))
+            if row.status is StepStatus.STARTED and self._is_overdue(row.started_at, seconds):
+                self._look_at_overdue(run, plan, row, seconds)
             elif row.status is StepStatus.UP_FOR_RETRY and self._is_old(row.retry_at):
                 self._count("unretried", run_id=run.run_id, index=row.index)
                 await_retry(services, row)
@@ -172,11 +174,22 @@ class _Sweep:
             self._count("stalled", run_id=run.run_id)
             self._resume(run, plan, stalled)
 
-    def _is_overdue(self, row: StepRow, seconds: int) -> bool:
-        since = row.started_at
+    def _is_overdue(self, since: datetime | None, seconds: int) -> bool:
         return (
             since is not None and self._now >= since + timedelta(seconds=seconds) + OVERDUE_MARGIN
         )
+
+    def _look_at_overdue(self, run: Run, plan: RunPlan, row: StepRow, seconds: int) -> None:
+        """No report came. If it has no execution, it gets one; else that is over, or nobody knows what it does."""
+        began = start_again(self._services, run, plan, row)
+        now = as_of_now(self._services, run)
+        if now.status not in LIVE:
+            launch(self._services, stop_late_step(self._services, now, plan, row.index))
+        elif began is None or self._is_overdue(began, seconds):
+            self._count("overdue", run_id=run.run_id, index=row.index)
+            complete(self._services, _lost(row, seconds))
+        elif began >= self._now - CLOCKS_DIFFER_BY:
+            self._count("unstarted", run_id=run.run_id, index=row.index)
 
     def _stalled(self, plan: RunPlan, rows: list[StepRow]) -> list[StepRow]:
         """Steps that are over and did not arrive everywhere: what waits for them alone has not begun, or not ended."""

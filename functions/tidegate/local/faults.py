@@ -14,10 +14,13 @@ from enum import StrEnum
 
 from tidegate.local.role import Role
 
-_CONFLICTING = frozenset(
+CONFLICTING = frozenset(
     {"PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems", "TransactGetItems"}
 )
 """Calls that DynamoDB may refuse because of a transaction; a conflict is counted among these alone."""
+
+LOSABLE = frozenset({("lambda", "Invoke"), ("stepfunctions", "StartExecution")})
+"""Calls by which something begins that nobody waits for."""
 
 
 class Crash(BaseException):
@@ -44,6 +47,18 @@ class Fault(StrEnum):
     """Answered with 500. Nothing is done."""
     DELIVERED_TWICE = "delivered-twice"
     """A Lambda event arrives twice."""
+    ABANDONED = "abandoned"
+    """The function dies after the call was done, and is not called again: its event is gone, or the execution it works for
+    waits until its task has timed out."""
+    LOST = "lost"
+    """An asynchronous invocation, or an execution to start, is accepted, and nothing ever comes of it."""
+
+
+def can_strike(fault: Fault, service: str, operation: str) -> bool:
+    """Whether this call can fail in this way."""
+    if fault is Fault.CONFLICT:
+        return operation in CONFLICTING
+    return fault is not Fault.LOST or (service, operation) in LOSABLE
 
 
 @dataclass(kw_only=True)
@@ -62,7 +77,7 @@ class Armed:
             return False
         if self.operation not in (None, operation):
             return False
-        if self.fault is Fault.CONFLICT and operation not in _CONFLICTING:
+        if not can_strike(self.fault, service, operation):
             return False
         self.seen += 1
         self.fired = self.seen == self.nth

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 from urllib.parse import unquote
 
@@ -18,7 +19,7 @@ from botocore.handlers import BUILTIN_HANDLERS
 from botocore.response import StreamingBody
 
 from tidegate.local.calls import Calls
-from tidegate.local.faults import Crash, Fault, Faults
+from tidegate.local.faults import Crash, Fault, Faults, Hang
 from tidegate.local.guard import Guard
 from tidegate.local.role import current_role
 from tidegate.local.service import Service, ServiceError
@@ -57,6 +58,8 @@ class Gateway:
             return None
         if fault is None:
             return known.call(operation, body)
+        if fault is Fault.LOST:
+            return _as_if_begun(service, body)
         try:
             answer = known.call(operation, body)
             if fault is Fault.REPEATED:
@@ -158,9 +161,19 @@ def _strike_before(fault: Fault, service: str, operation: str, body: Mapping[str
         raise ServiceError("TransactionConflictException", "Transaction is ongoing for the item")
 
 
+def _as_if_begun(service: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    """The answer to a call whose effect is lost."""
+    if service == "lambda":
+        return {"StatusCode": 202, "Payload": ""}
+    arn = f"{body['stateMachineArn'].replace(':stateMachine:', ':execution:')}:{body['name']}"
+    return {"executionArn": arn, "startDate": datetime.now(UTC)}
+
+
 def _strike_after(fault: Fault, service: str) -> None:
     if fault is Fault.CRASH_AFTER:
         raise Crash(f"after {service}")
+    if fault is Fault.ABANDONED:
+        raise Hang(f"after {service}")
     if fault is Fault.ANSWER_LOST:
         raise ConnectionClosedError(endpoint_url=f"https://{service}")
 

@@ -122,7 +122,7 @@ class World:
         self.trouble = Trouble()
         self.clock = ManualClock(START)
         self.store = MemoryStore(clock=self.clock)
-        self.launcher = MemoryLauncher()
+        self.launcher = MemoryLauncher(clock=self.clock)
         self.wake_ups = WakeUps()
         self.alarms = MemoryAlarms()
         self.bus = MemoryBus()

@@ -135,6 +135,27 @@ def test_a_step_on_lambda_whose_execution_was_lost_fails_when_no_lambda_can_stil
     assert in_use(tg) == {}
 
 
+def test_a_step_whose_execution_was_never_started_is_started_and_given_its_time(
+    world: Make,
+) -> None:
+    tg = world(SETTINGS, ONE=ONE)
+    run_id = tg.submit("ONE")
+    dies(tg, "launcher", "start", after=False)
+    lost(lambda: admit(tg.services, tg.wake_ups.waiting.pop()))
+    tg.store.admission.launched(f"run/{run_id}")
+    tg.launcher.started.clear()
+
+    overdue = timedelta(seconds=LAMBDA_SECONDS) + OVERDUE_MARGIN
+    later(tg, overdue)
+    assert sweep(tg.services) == {"unstarted": 1}
+    later(tg, overdue - timedelta(seconds=1))
+    assert sweep(tg.services) == {}
+    tg.settle()
+
+    assert tg.ran == ["a"]
+    assert tg.status(run_id) == "SUCCESS"
+
+
 def test_a_step_on_ecs_is_overdue_by_its_own_time_out(world: Make) -> None:
     tg = world(ONE=[step_doc("a", compute={"kind": "ecs"}, timeout_seconds=7200)])
     tg.submit("ONE")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -166,6 +167,56 @@ def test_conflict_is_counted_among_calls_that_can_conflict(aws: LocalAws) -> Non
             put(aws, "b")
 
     assert armed.fired
+
+
+def test_abandoned_function_has_done_the_call_and_is_not_called_again(aws: LocalAws) -> None:
+    called: list[Any] = []
+
+    def handler(event: Any) -> None:
+        called.append(event)
+        put(aws, "a")
+
+    aws.register("queue", handler, role="control")
+    aws.faults.at(1, Fault.ABANDONED)
+
+    aws.functions.send("queue", {})
+    aws.advance(timedelta(hours=1))
+
+    assert (called, stored(aws)) == ([{}], ["a"])
+    assert aws.functions.dropped == []
+
+
+def test_lost_invocation_is_accepted_and_never_arrives(aws: LocalAws) -> None:
+    called: list[Any] = []
+    aws.register("queue", called.append, role="control")
+    aws.faults.at(1, Fault.LOST)
+
+    with acting_as(Role.CONTROL):
+        put(aws, "a")
+        answer = aws.client("lambda").invoke(
+            FunctionName="queue", InvocationType="Event", Payload=b"{}"
+        )
+    aws.advance(timedelta(hours=1))
+
+    assert (answer["StatusCode"], called) == (202, [])
+
+
+def test_lost_execution_is_accepted_and_can_be_started_later(aws: LocalAws) -> None:
+    step_functions = aws.client("stepfunctions")
+    machine = step_functions.create_state_machine(
+        name="m",
+        definition='{"StartAt": "End", "States": {"End": {"Type": "Succeed"}}}',
+        roleArn="arn:aws:iam::123456789012:role/m",
+    )["stateMachineArn"]
+    aws.faults.at(1, Fault.LOST, operation="StartExecution")
+
+    with acting_as(Role.CONTROL):
+        lost = step_functions.start_execution(stateMachineArn=machine, name="one")
+    listed = step_functions.list_executions(stateMachineArn=machine)["executions"]
+    started = step_functions.start_execution(stateMachineArn=machine, name="one")
+
+    assert listed == []
+    assert lost["executionArn"] == started["executionArn"]
 
 
 def test_fault_strikes_the_nth_matching_call_once(aws: LocalAws) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -26,13 +27,16 @@ class StepFunctionsLauncher:
     def _client(self) -> Any:
         return self._step_functions or client("stepfunctions")
 
-    def start(self, task: StepTask) -> None:
-        """One StartExecution. That the execution exists, running or over, is success."""
+    def start(self, task: StepTask) -> datetime | None:
+        """One StartExecution. That the execution exists, running or over, is success.
+
+        Of one that runs with the same input, Step Functions answers when it began.
+        """
         name = execution_name(task.run_id, task.index, task.attempt)
         document = step_input(task, self._blobs)
         with answered(f"Starting execution {name}", mend=self._mend):
             try:
-                self._client.start_execution(
+                answer = self._client.start_execution(
                     stateMachineArn=self._state_machine,
                     name=name,
                     input=json.dumps(document, separators=(",", ":")),
@@ -40,6 +44,9 @@ class StepFunctionsLauncher:
             except ClientError as error:
                 if code_of(error) != "ExecutionAlreadyExists":
                     raise
+                return None
+        began: datetime = answer["startDate"]
+        return began
 
     def stop(self, run_id: str, index: int, attempt: int) -> None:
         """One StopExecution. That there is no such execution, or that it is over, is success."""

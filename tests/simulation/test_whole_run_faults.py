@@ -1,0 +1,84 @@
+"""Every AWS call of the control plane fails, in every way it can: whole runs end as they do when nothing fails.
+
+Each scenario is played once, and at each call the process is forked: see ``forks.py``. By default faults take turns; with
+``TIDEGATE_FAULTS=all`` every fault strikes at every call, which is some thousand faults and takes half an hour.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable
+
+import pytest
+
+from tests.simulation.forks import Call, Struck
+from tests.simulation.whole_runs import SCENARIOS, strike
+from tidegate.local.faults import Fault
+
+ALL = os.environ.get("TIDEGATE_FAULTS") == "all"
+NOBODY_CALLS_AGAIN = (Fault.ABANDONED, Fault.LOST)
+"""What only the sweep makes good."""
+OF_READS = 4
+"""One read of so many is struck. What a crash leaves behind, it left after the last write."""
+OF_WRITES = 2
+
+
+class Turns:
+    """Of the faults that can strike a call, the one whose turn was longest ago."""
+
+    def __init__(self) -> None:
+        self._waiting = list(Fault)
+        self._seen: Counter[bool] = Counter()
+
+    def __call__(self, call: Call) -> Iterable[Fault]:
+        if ALL:
+            return list(Fault)
+        self._seen[call.writes] += 1
+        if self._seen[call.writes] % (OF_WRITES if call.writes else OF_READS):
+            return []
+        for fault in self._waiting:
+            if call.can(fault):
+                self._waiting.remove(fault)
+                self._waiting.append(fault)
+                return [fault]
+        return []
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_whatever_fails_wherever_it_all_ends_as_if_nothing_had(name: str) -> None:
+    calm, forks = strike(name, Turns())
+
+    wrong = [f"{one}: {said}" for one in forks.struck for said in _wrong(one, calm)]
+    _print(name, forks.calls, forks.struck)
+    assert calm["left over"] == []
+    assert calm["repairs"] == {}
+    assert {times for *_, times in calm["ran"]} == {1}
+    assert len(forks.struck) > 20
+    assert not wrong, "\n".join(wrong)
+
+
+def _wrong(one: Struck, calm: dict[str, object]) -> Iterable[str]:
+    """What is not as it would be without the fault."""
+    if "died" in one.outcome:
+        yield one.outcome["died"]
+        return
+    for part, expected in calm.items():
+        if part != "repairs" and one.outcome[part] != expected:
+            yield f"{part} is {one.outcome[part]}, not {expected}"
+    repairs = one.outcome["repairs"]
+    if one.fault is Fault.LOST and sum(repairs.values()) != 1:
+        yield f"the sweep should repair it, once: {repairs}"
+    is_wake_up = (one.call.service, one.call.operation) == ("lambda", "Invoke")
+    if repairs and not is_wake_up and one.fault not in NOBODY_CALLS_AGAIN:
+        yield f"it should not have needed the sweep: {repairs}"
+
+
+def _print(name: str, calls: list[Call], struck: list[Struck]) -> None:
+    faults = Counter(str(one.fault) for one in struck)
+    repairs: Counter[str] = Counter()
+    for one in struck:
+        repairs.update(one.outcome.get("repairs", {}))
+    made = ", ".join(f"{count} {kind}" for kind, count in sorted(faults.items()))
+    mended = ", ".join(f"{count} {kind}" for kind, count in sorted(repairs.items())) or "nothing"
+    print(f"{name}: {len(calls)} calls, {len(struck)} faults ({made}); the sweep repaired {mended}")
