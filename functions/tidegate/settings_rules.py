@@ -16,8 +16,10 @@ from tidegate.domain.settings import UNLIMITED, JobLimit, Settings, TagLimit
 from tidegate.errors import SettingsError
 from tidegate.settings_schema import (
     Backfills,
-    FairnessRule,
     File,
+    JobRule,
+    LocationRule,
+    PoolRule,
     Pools,
     RunMonitoring,
     RunQueue,
@@ -27,6 +29,7 @@ from tidegate.settings_schema import (
 from tidegate.settings_source import Place
 
 T = TypeVar("T")
+LimitRule = TagRule | PoolRule | JobRule | LocationRule
 
 _LOOP_KEYS = (
     "dequeue_interval_seconds",
@@ -75,7 +78,7 @@ class Rules:
         given = {
             **self._runs(queue, place, is_limited),
             **self._pools(queue),
-            "fairness": self._fairness(queue),
+            **self._options(queue),
             "holds_back_blocked_runs": self._holds_back(queue, is_limited=is_limited),
             **self._monitoring(file.run_monitoring),
             **self._retries(file.run_retries),
@@ -111,10 +114,10 @@ class Rules:
             "max_concurrent_runs": UNLIMITED if most is None and not is_limited else most,
             "tag_limits": self._tag_limits(rules or [], (*place, "tag_concurrency_limits")),
             "jobs": {
-                name: JobLimit(limit=one.limit, on_conflict=one.on_conflict)
+                name: JobLimit(limit=_capacity(one), on_conflict=one.on_conflict)
                 for name, one in concurrency.jobs.items()
             },
-            "locations": {name: one.limit for name, one in concurrency.locations.items()},
+            "locations": {name: _capacity(one) for name, one in concurrency.locations.items()},
         }
 
     def _check_conflicts(self, queue: RunQueue, place: Place) -> None:
@@ -155,26 +158,34 @@ class Rules:
                     "Keep one of them.",
                 )
             limits.append(
-                TagLimit(key=key, limit=rule.limit, value=value, per_unique_value=per_value)
+                TagLimit(key=key, limit=_capacity(rule), value=value, per_unique_value=per_value)
             )
         return tuple(limits)
 
-    def _fairness(self, queue: RunQueue) -> dict[str, Fairness]:
-        """By the key of the limit whose option it is."""
+    def _options(self, queue: RunQueue) -> dict[str, Any]:
+        """Fairness and rates, by the key of the limit whose option it is."""
         concurrency = self._file.concurrency
         runs, pools = concurrency.runs, concurrency.pools or Pools()
         rules = queue.tag_concurrency_limits if runs is None else runs.tag_concurrency_limits
-        given: dict[str, FairnessRule | None] = {RUNS: None if runs is None else runs.fairness}
+        given: dict[str, LimitRule] = {}
         for rule in rules or []:
             value, per_value = rule.value
-            given[tag_key(_own(rule.key), "" if per_value else value)] = rule.fairness
-        given |= {pool_key(name): one.fairness for name, one in pools.limits.items()}
-        given |= {job_key(name): one.fairness for name, one in concurrency.jobs.items()}
-        given |= {location_key(name): one.fairness for name, one in concurrency.locations.items()}
+            given[tag_key(_own(rule.key), "" if per_value else value)] = rule
+        given |= {pool_key(name): one for name, one in pools.limits.items()}
+        given |= {job_key(name): one for name, one in concurrency.jobs.items()}
+        given |= {location_key(name): one for name, one in concurrency.locations.items()}
+        fairness = {key: one.fairness for key, one in given.items() if one.fairness}
+        rates = {key: one.starts for key, one in given.items() if one.starts}
+        if runs is not None and runs.fairness:
+            fairness[RUNS] = runs.fairness
+        if runs is not None and runs.rate:
+            rates[RUNS] = runs.rate.value()
         return {
-            key: Fairness(key=_own(one.key), weights=one.weights)
-            for key, one in given.items()
-            if one is not None
+            "fairness": {
+                key: Fairness(key=_own(one.key), weights=one.weights)
+                for key, one in fairness.items()
+            },
+            "rates": rates,
         }
 
     def _pools(self, queue: RunQueue) -> dict[str, Any]:
@@ -196,7 +207,11 @@ class Rules:
             ),
             "pool_granularity": _first(old_granularity, pools.granularity),
             "op_granularity_run_buffer": _first(pools.op_granularity_run_buffer, old_buffer),
-            "pools": {k: one.limit for k, one in pools.limits.items() if one.limit is not None},
+            "pools": {
+                name: _capacity(one, pools.default_limit)
+                for name, one in pools.limits.items()
+                if one.capacity is not None or one.starts is not None
+            },
             "pool_granularities": {
                 k: one.granularity for k, one in pools.limits.items() if one.granularity
             },
@@ -267,6 +282,12 @@ class Rules:
 def _own(tag: str) -> str:
     """Dagster's tags are known by our names."""
     return f"tidegate/{tag[8:]}" if tag.startswith("dagster/") else tag
+
+
+def _capacity(rule: LimitRule, default: int | None = None) -> int:
+    """Most at once. Where nothing is said of it, there is a rate alone."""
+    known = _first(rule.capacity, default)
+    return UNLIMITED if known is None else known
 
 
 def _first(*values: T | None) -> T | None:

@@ -8,7 +8,8 @@ The description of a key is what an error says is allowed, so it is written to b
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from datetime import timedelta
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -22,6 +23,10 @@ from pydantic import (
 )
 
 from tidegate.domain.fairness import LEAST_WEIGHT, MOST_WEIGHT
+from tidegate.domain.rate import PERIOD, Rate, period_of
+from tidegate.domain.settings import UNLIMITED
+
+T = TypeVar("T")
 
 POOL_CEILING = 1000
 """Most units of one pool, unless ``TIDEGATE_MAX_GLOBAL_OP_CONCURRENCY_LIMIT`` says otherwise. Dagster's figure."""
@@ -66,7 +71,7 @@ def _from_environment(value: object, info: ValidationInfo) -> object:
 
 def _within_ceiling(value: int, info: ValidationInfo) -> int:
     ceiling = (info.context or {}).get("pool_ceiling", POOL_CEILING)
-    if value > ceiling:
+    if value > ceiling and info.data.get("per") is None:
         raise ValueError(f"Allowed: at most {ceiling}.")
     return value
 
@@ -92,7 +97,6 @@ def _number_is_limit(value: object) -> object:
 
 
 _RUNS = "-1 (no limit), 0 (admits nothing), or a number of runs"
-RunLimit = Annotated[int, Field(ge=-1)]
 RunLimitOrEnv = Annotated[int, BeforeValidator(_from_environment), Field(ge=-1)]
 PoolLimit = Annotated[int, AfterValidator(_within_ceiling)]
 Granularity = Literal["op", "run"]
@@ -112,7 +116,87 @@ class FairnessRule(Section):
 _FAIRNESS = "a mapping {key: TAG, weights: {VALUE: WEIGHT}}"
 
 
-class TagRule(Section):
+def _period(value: object) -> timedelta:
+    period = period_of(value)
+    if period is None:
+        raise ValueError(f"Allowed: {PERIOD}.")
+    return period
+
+
+Period = Annotated[timedelta, PlainValidator(_period)]
+_STARTS = "a number of starts, at least 1"
+
+
+class RateRule(Section):
+    limit: int = Field(ge=1, description=_STARTS)
+    per: Period = Field(description=PERIOD)
+    burst: int = Field(default=1, ge=1, description=f"{_STARTS}: so many may start at once")
+
+    def value(self) -> Rate:
+        return Rate(limit=self.limit, per=self.per, burst=self.burst)
+
+
+_RATE = "a mapping {limit: N, per: minute, burst: N}"
+
+
+def _beside_per(value: T, info: ValidationInfo) -> T:
+    if value is not None and info.data.get("per") is None:
+        raise ValueError("Give per as well: it is of {limit: N, per: minute, burst: N}.")
+    return value
+
+
+def _instead_of_per(value: T, info: ValidationInfo) -> T:
+    if value is not None and info.data.get("per") is not None:
+        raise ValueError("Leave it out, or leave out per: a limit has one rate.")
+    return value
+
+
+def _starts(value: T, info: ValidationInfo) -> T:
+    """With ``per`` beside it, the limit is that of a rate."""
+    if info.data.get("per") is not None and isinstance(value, int) and value < 1:
+        raise ValueError(f"Allowed with per: {_STARTS}.")
+    return value
+
+
+RunLimit = Annotated[int, Field(ge=-1), AfterValidator(_starts)]
+
+
+class Rated(Section):
+    """``{limit: 3, rate: {limit: 100, per: minute}}``, or ``{limit: 100, per: minute}`` where there is a rate alone.
+
+    Its fields come before ``limit``, whose validator looks at them.
+    """
+
+    per: Period | None = Field(default=None, description=PERIOD)
+    burst: Annotated[int | None, AfterValidator(_beside_per)] = Field(
+        default=None, ge=1, description=f"{_STARTS}: so many may start at once"
+    )
+    rate: Annotated[RateRule | None, AfterValidator(_instead_of_per)] = Field(
+        default=None, description=_RATE
+    )
+
+    limit: int | None = None
+
+    @model_validator(mode="after")
+    def _has_a_number(self) -> Self:
+        if self.per is not None and self.limit is None:
+            raise ValueError(f"Allowed with per: limit, {_STARTS}.")
+        return self
+
+    @property
+    def capacity(self) -> int | None:
+        """Most at once. None: nothing is said of it."""
+        return self.limit if self.per is None else UNLIMITED
+
+    @property
+    def starts(self) -> Rate | None:
+        """The rate, in whichever form it was given."""
+        if self.per is not None and self.limit is not None:
+            return Rate(limit=self.limit, per=self.per, burst=self.burst or 1)
+        return None if self.rate is None else self.rate.value()
+
+
+class TagRule(Rated):
     key: str = Field(min_length=1, description="the key of a run tag, as text")
     value: Annotated[tuple[str | None, bool], PlainValidator(_tag_value)] = Field(
         default=(None, False),
@@ -126,6 +210,7 @@ _TAG_RULES = "a list of {key: TAG, value: TEXT, limit: N}"
 
 
 class Runs(Section):
+    rate: RateRule | None = Field(default=None, description=_RATE)
     max_concurrent_runs: RunLimitOrEnv | None = Field(
         default=None, description=f"{_RUNS}, or {{env: NAME}}"
     )
@@ -133,8 +218,8 @@ class Runs(Section):
     fairness: FairnessRule | None = Field(default=None, description=_FAIRNESS)
 
 
-class PoolRule(Section):
-    limit: PoolLimit | None = Field(
+class PoolRule(Rated):
+    limit: Annotated[PoolLimit, AfterValidator(_starts)] | None = Field(
         default=None, ge=-1, description="-1 (no limit), 0 (admits nothing), or a number of slots"
     )
     granularity: Granularity | None = Field(default=None, description=_GRANULARITY)
@@ -154,7 +239,7 @@ class Pools(Section):
     )
 
 
-class JobRule(Section):
+class JobRule(Rated):
     limit: RunLimit = Field(description=_RUNS)
     on_conflict: Literal["queue", "skip", "cancel_oldest", "queue_one"] = Field(
         default="queue", description="queue, skip, cancel_oldest or queue_one"
@@ -162,7 +247,7 @@ class JobRule(Section):
     fairness: FairnessRule | None = Field(default=None, description=_FAIRNESS)
 
 
-class LocationRule(Section):
+class LocationRule(Rated):
     limit: RunLimit = Field(description=_RUNS)
     fairness: FairnessRule | None = Field(default=None, description=_FAIRNESS)
 

@@ -45,6 +45,14 @@ def test_the_settings_of_the_guide_are_valid() -> None:
     assert (pools.pools, pools.granularity_of("gpu")) == ({"warehouse": 2, "gpu": 1}, "run")
     assert sorted(fair.fairness) == ["pool/warehouse", "run-tag/database", "runs"]
     assert fair.fairness["runs"].weight_of("data") == 2
+    rates = load_settings(None, {}, overrides=settings_of(4)).rates
+    assert {key: (one.limit, one.spacing / 1e6, one.burst) for key, one in rates.items()} == {
+        "runs": (1, 1, 1),
+        "run-tag/tenant=": (60, 60, 1),
+        "pool/api": (100, 0.6, 20),
+        "pool/warehouse": (100, 0.6, 20),
+        "job/report": (1, 86_400, 1),
+    }
 
 
 def test_the_pools_of_the_guide_are_shared_as_it_says() -> None:
@@ -73,5 +81,5 @@ def test_the_commands_of_the_guide_exist() -> None:
     limits = known.commands["limits"].commands  # type: ignore[attr-defined]
 
     named = re.findall(r"^\$ tidegate limits (\w+)", GUIDE, flags=re.MULTILINE)
-    assert named == ["set", "pause", "resume", "history"]
+    assert named == ["set", "set", "pause", "resume", "history"]
     assert set(named) <= set(limits)

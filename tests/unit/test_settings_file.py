@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from tidegate.domain.fairness import Fairness
+from tidegate.domain.limit import configured_limits, rate_of
+from tidegate.domain.rate import Rate
 from tidegate.domain.settings import JobLimit, Settings, TagLimit
 from tidegate.errors import SettingsError
 from tidegate.settings_file import ENVIRONMENT, find_settings, load_settings, read_settings
@@ -104,6 +108,66 @@ def test_a_limit_on_runs_is_none_zero_or_n(write: Write, value: int) -> None:
     assert load_settings(path, {}).max_concurrent_runs == value
 
 
+RATED = """
+concurrency:
+  runs:
+    max_concurrent_runs: 5
+    rate: {limit: 1, per: second}
+    tag_concurrency_limits:
+      - {key: database, limit: 3, rate: {limit: 100, per: minute, burst: 20}}
+      - {key: team, value: {applyLimitPerUniqueValue: true}, limit: 6, per: hour}
+  pools:
+    default_limit: 4
+    limits:
+      api: {limit: 5000, per: 30, burst: 20}
+      db: {limit: 2, rate: {limit: 1, per: 0.5}, granularity: run}
+      mail: {rate: {limit: 1, per: day}}
+  jobs: {nightly: {limit: 1, per: day, on_conflict: skip}}
+  locations: {etl: {limit: 5, rate: {limit: 2, per: minute}}}
+"""
+
+
+def test_wherever_there_is_a_limit_there_may_be_a_rate_beside_it_or_alone(write: Write) -> None:
+    settings = load_settings(write(RATED), {})
+
+    def rate(limit: int, burst: int = 1, **per: float) -> Rate:
+        return Rate(limit=limit, per=timedelta(**per), burst=burst)
+
+    assert settings.rates == {
+        "runs": rate(1, seconds=1),
+        "run-tag/database": rate(100, 20, minutes=1),
+        "run-tag/team=": rate(6, hours=1),
+        "pool/api": rate(5000, 20, seconds=30),
+        "pool/db": rate(1, milliseconds=500),
+        "pool/mail": rate(1, days=1),
+        "job/nightly": rate(1, days=1),
+        "location/etl": rate(2, minutes=1),
+    }
+    assert configured_limits(settings) == {
+        "runs": 5,
+        "run-tag/database": 3,
+        "pool/api": -1,
+        "pool/db": 2,
+        "pool/mail": 4,
+        "job/nightly": -1,
+        "location/etl": 5,
+    }
+    assert [rule.limit for rule in settings.tag_limits] == [3, -1]
+    assert Settings.from_json(json.loads(json.dumps(settings.to_json()))) == settings
+
+
+def test_a_rate_for_each_value_of_a_tag_is_not_that_of_a_value_with_a_rule_of_its_own(
+    write: Write,
+) -> None:
+    each = "{key: team, value: {applyLimitPerUniqueValue: true}, limit: 6, per: hour}"
+    text = f"concurrency: {{runs: {{tag_concurrency_limits: [{each}, {{key: team, value: a, limit: 5}}]}}}}"
+    settings = load_settings(write(text), {})
+
+    assert rate_of("run-tag/team=a", settings) is None
+    assert rate_of("run-tag/team=b", settings) == Rate(limit=6, per=timedelta(hours=1))
+    assert rate_of("run-tag/teams=b", settings) is None
+
+
 FAULTS = {
     "concurrency: {runs: {max_concurrent_runs: -2}}": (
         "tidegate.yaml, line 1: concurrency.runs.max_concurrent_runs is -2. "
@@ -112,7 +176,7 @@ FAULTS = {
     "concurrency:\n  runs:\n    max_concurent_runs: 2": (
         "tidegate.yaml, line 3: concurrency.runs.max_concurent_runs is not a setting. "
         "Did you mean max_concurrent_runs? "
-        "Allowed there: fairness, max_concurrent_runs, tag_concurrency_limits."
+        "Allowed there: fairness, max_concurrent_runs, rate, tag_concurrency_limits."
     ),
     "concurrency: {runs: {max_concurrent_runs: true}}": "is true. Allowed: -1 (no limit)",
     "concurrency: {runs: {max_concurrent_runs: '5'}}": 'is "5". Allowed: -1 (no limit)',
@@ -136,6 +200,45 @@ FAULTS = {
     "concurrency: {pools: {limits: {db: -2}}}": "limits.db.limit is -2. Allowed: -1 (no limit)",
     "concurrency: {pools: {limits: {db: many}}}": (
         'limits.db is "many". Allowed: a mapping POOL: N, or POOL: {limit: N, granularity: run}.'
+    ),
+    "concurrency: {runs: {rate: {limit: 0, per: minute}}}": (
+        "line 1: concurrency.runs.rate.limit is 0. Allowed: a number of starts, at least 1."
+    ),
+    "concurrency: {runs: {rate: {limit: 1}}}": (
+        "concurrency.runs.rate.per is missing. Allowed: second, minute, hour, day, or a number of "
+        "seconds, at most 2678400."
+    ),
+    "concurrency: {runs: {rate: 5}}": (
+        "runs.rate is 5. Allowed: a mapping {limit: N, per: minute, burst: N}."
+    ),
+    "concurrency: {pools: {limits: {db: {limit: 0, per: minute}}}}": (
+        "limits.db.limit is 0. Allowed with per: a number of starts, at least 1."
+    ),
+    "concurrency: {pools: {limits: {db: {limit: 1, per: week}}}}": (
+        'limits.db.per is "week". Allowed: second, minute, hour, day, or a number of seconds'
+    ),
+    "concurrency: {pools: {limits: {db: {limit: 1, per: 0}}}}": "db.per is 0. Allowed: second,",
+    "concurrency: {pools: {limits: {db: {limit: 1, per: true}}}}": "db.per is true. Allowed: second",
+    "concurrency: {pools: {limits: {db: {limit: 1, per: 1.0e+300}}}}": "db.per is 1e+300. Allowed:",
+    "concurrency: {pools: {limits: {db: {limit: 1, per: .nan}}}}": "db.per is NaN. Allowed:",
+    "concurrency: {pools: {limits: {db: {limit: 1, per: 2678401}}}}": "db.per is 2678401. Allowed:",
+    "concurrency: {pools: {limits: {db: {per: minute}}}}": (
+        "Allowed with per: limit, a number of starts, at least 1."
+    ),
+    "concurrency: {jobs: {a: {limit: 1, per: minute, burst: 0}}}": (
+        "jobs.a.burst is 0. Allowed: a number of starts, at least 1: so many may start at once."
+    ),
+    "concurrency: {jobs: {a: {limit: 1, burst: 2}}}": (
+        "jobs.a.burst is 2. Give per as well: it is of {limit: N, per: minute, burst: N}."
+    ),
+    "concurrency: {jobs: {a: {limit: 1, per: day, rate: {limit: 1, per: day}}}}": (
+        "Leave it out, or leave out per: a limit has one rate."
+    ),
+    "concurrency: {locations: {a: {limit: -1, per: day}}}": (
+        "locations.a.limit is -1. Allowed with per: a number of starts, at least 1."
+    ),
+    "concurrency: {runs: {tag_concurrency_limits: [{key: a, limit: 0, per: hour}]}}": (
+        "tag_concurrency_limits[0].limit is 0. Allowed with per: a number of starts, at least 1."
     ),
     "concurrency: {pools: {limits: {7: 3}}}": (
         "concurrency.pools.limits has a key 7 that is not text. Put quotes around it."

@@ -17,6 +17,7 @@ from tidegate.app.cancel_many import CANCELABLE, Wanted, cancel_many
 from tidegate.app.selecting import select_assets
 from tidegate.app.services import Services
 from tidegate.app.submit import RunRequest, submit
+from tidegate.domain.rate import PERIOD, Rate, period_of
 from tidegate.errors import RequestError, TidegateError
 from tidegate.manifest.document import ASSET_JOB
 
@@ -63,6 +64,15 @@ class _Fields:
         value = self._request.get(name, default)
         if not isinstance(value, int) or isinstance(value, bool):
             raise RequestError(f"The field {name!r} must be an integer, and is {value!r}.")
+        return value
+
+    def optional_integer(self, name: str) -> int | None:
+        return None if self._request.get(name) is None else self.integer(name)
+
+    def boolean(self, name: str) -> bool:
+        value = self._request.get(name, False)
+        if not isinstance(value, bool):
+            raise RequestError(f"The field {name!r} must be true or false, and is {value!r}.")
         return value
 
     def page_size(self) -> int:
@@ -180,13 +190,28 @@ def _queue(services: Services, fields: _Fields) -> dict[str, Any]:
 
 
 def _change_limit(
-    change: Callable[..., None], services: Services, fields: _Fields, *values: int
+    change: Callable[..., None], services: Services, fields: _Fields, **values: Any
 ) -> dict[str, Any]:
     key = fields.text("key")
     by, change_id = fields.optional_text("by"), fields.optional_text("change_id")
-    change(services, key, *values, by=by or limits.BY, change_id=change_id)
+    change(services, key, **values, by=by or limits.BY, change_id=change_id)
     limit = services.admission.limit(key)
     return {} if limit is None else query.limit_document(services, limit)
+
+
+def _rate(fields: _Fields) -> Rate | None:
+    said = fields.mapping("rate")
+    if said is None:
+        return None
+    period, unknown = period_of(said.get("per")), set(said) - {"limit", "per", "burst"}
+    numbers = (said.get("limit"), said.get("burst", 1))
+    is_whole = all(isinstance(one, int) and not isinstance(one, bool) for one in numbers)
+    if period is None or unknown or not is_whole or min(numbers) < 1:
+        raise RequestError(
+            f"The field 'rate' is {said!r}.",
+            mend=f"Give limit and burst, each at least 1, and per: {PERIOD}.",
+        )
+    return Rate(limit=said["limit"], per=period, burst=said.get("burst", 1))
 
 
 def _history(services: Services, fields: _Fields) -> dict[str, Any]:
@@ -205,7 +230,12 @@ _ACTIONS: dict[str, Callable[[Services, _Fields], dict[str, Any]]] = {
     "limits.pause": partial(_change_limit, limits.pause),
     "limits.resume": partial(_change_limit, limits.resume),
     "limits.set": lambda services, fields: _change_limit(
-        limits.set_limit, services, fields, fields.integer("capacity")
+        limits.set_limit,
+        services,
+        fields,
+        capacity=fields.optional_integer("capacity"),
+        rate=_rate(fields),
+        no_rate=fields.boolean("no_rate"),
     ),
     "limits.show": lambda services, fields: query.show_limit(services, fields.text("key")),
     "materialize": _materialize,

@@ -1,4 +1,4 @@
-"""Apply settings: bring limits to the capacities that settings give them, outright or by a rule.
+"""Apply settings: bring limits to the capacities and rates that settings give them, outright or by a rule.
 
 A limit somebody changed by hand keeps that value until the settings for it change; a paused one stays paused. The settings
 applied last are kept in the bucket, so a start with unchanged settings costs one read.
@@ -28,14 +28,15 @@ _BY_RULE = ("default", "unset")
 
 def apply_settings(services: Services) -> list[str]:
     """Set what changed since the settings were applied last. Answers the keys. Twice is once."""
-    wanted = {
+    wanted: dict[str, Any] = {
         "limits": configured_limits(services.settings),
+        "rates": {key: one.to_json() for key, one in services.settings.rates.items()},
         "rules": _rules(services.settings),
         "policies": {name: one.on_conflict for name, one in services.settings.jobs.items()},
     }
     body = services.blobs.get(APPLIED)
     applied = json.loads(body) if body else {}
-    if all(applied.get(name) == wanted[name] for name in wanted):
+    if all(applied.get(name, {}) == wanted[name] for name in wanted):
         return []
     number = int(applied.get("number", 0)) + 1
     changed = []
@@ -69,17 +70,24 @@ def _wishes(
 ) -> Iterator[tuple[str, Setting]]:
     """What each limit should be that the change of settings is about."""
     was: Mapping[str, int] = applied.get("limits", {})
+    rates: Mapping[str, Any] = applied.get("rates", {})
     for key, capacity in wanted["limits"].items():
-        if was.get(key) != capacity:
-            yield key, Setting(capacity=capacity, source="settings")
+        if was.get(key) != capacity or rates.get(key) != wanted["rates"].get(key):
+            rate = services.settings.rates.get(key)
+            yield key, Setting(capacity=capacity, rate=rate, source="settings")
     for key in was:
         if key not in wanted["limits"]:
             yield key, by_rule(services, key)
-    if applied.get("rules") != wanted["rules"]:
+    if applied.get("rules") != wanted["rules"] or _of_values(rates) != _of_values(wanted["rates"]):
         for limit in services.admission.limits():
             named = limit.key in wanted["limits"] or limit.key in was or is_line(limit.key)
             if not named and setting_of(limit).source in _BY_RULE:
                 yield limit.key, by_rule(services, limit.key)
+
+
+def _of_values(rates: Mapping[str, Any]) -> dict[str, Any]:
+    """Rates by a rule for each value of a tag."""
+    return {key: one for key, one in rates.items() if key.endswith("=")}
 
 
 def _rules(settings: Settings) -> dict[str, Any]:

@@ -22,8 +22,9 @@ from tidegate.domain.conflict import (
     line_key,
     lines_of,
 )
-from tidegate.domain.limit import configured_limits, default_capacity, is_counted
+from tidegate.domain.limit import configured_limits, default_capacity, is_counted, rate_of
 from tidegate.domain.pause import Setting, setting_of
+from tidegate.domain.rate import Rate
 from tidegate.domain.settings import UNLIMITED
 from tidegate.errors import RequestError, UnknownLimitError
 from tidegate.ports import Change
@@ -36,26 +37,39 @@ _KINDS = ("runs", "pool", "run-tag", "job", "location", "trigger")
 
 
 def set_limit(
-    services: Services, key: str, capacity: int, *, by: str = BY, change_id: str | None = None
+    services: Services,
+    key: str,
+    capacity: int | None = None,
+    *,
+    rate: Rate | None = None,
+    no_rate: bool = False,
+    by: str = BY,
+    change_id: str | None = None,
 ) -> None:
-    """Change the capacity. A paused limit stays paused, and has the new one when it is resumed.
+    """Change the capacity, the rate, or both; what is not named stays. A paused limit stays paused, until it is resumed.
+
+    ``no_rate`` takes the rate away.
 
     Raises:
-        RequestError: the capacity is below -1.
+        RequestError: the capacity is below -1, or there is nothing to change.
         UnknownLimitError: nothing is counted by this key.
     """
-    if capacity < UNLIMITED:
+    if capacity is not None and capacity < UNLIMITED:
         raise RequestError(
             f"A limit cannot be {capacity}.", mend="-1 is no limit, 0 admits nothing, n admits n."
         )
-    _change(
-        services,
-        key,
-        lambda was: replace(was, capacity=capacity, source="override"),
-        action="set",
-        by=by,
-        change_id=change_id,
-    )
+    if capacity is None and rate is None and not no_rate:
+        raise RequestError(
+            f"Nothing is said of what {key} shall be set to.", mend="Give a number, or a rate."
+        )
+    given: dict[str, Any] = {} if capacity is None else {"capacity": capacity}
+    if rate is not None or no_rate:
+        given["rate"] = rate
+
+    def wish(was: Setting) -> Setting:
+        return replace(was, source="override", **given)
+
+    _change(services, key, wish, action="set", by=by, change_id=change_id)
 
 
 def pause(services: Services, key: str, *, by: str = BY, change_id: str | None = None) -> None:
@@ -210,7 +224,11 @@ def by_rule(services: Services, key: str) -> Setting:
     capacity = configured_limits(services.settings).get(key)
     if capacity is None:
         capacity = default_capacity(key, services.settings)
-    return Setting(capacity=UNLIMITED if capacity is None else capacity, source="default")
+    return Setting(
+        capacity=UNLIMITED if capacity is None else capacity,
+        rate=rate_of(key, services.settings),
+        source="default",
+    )
 
 
 def _check_known(services: Services, key: str) -> None:

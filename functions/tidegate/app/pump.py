@@ -94,8 +94,11 @@ class Pump:
             if limit.room <= 0:
                 return None
             first, now = self._lines.first(key, line), self._clock.now()
-            if first is None or not self._fits(first, limit, now):
+            at = None if first is None else self._fits_at(first, limit, now)
+            if first is None or at != now:
                 self._keep_for(first, limit)
+                if at is not None:
+                    self._lines.wake(limit, at)
                 return None
             blocked = self._grant(first, limit, now)
             if blocked:
@@ -103,14 +106,12 @@ class Pump:
             if limit.room <= first.claim.units_of(key):
                 return None
 
-    def _fits(self, first: Candidate, limit: Limit, now: datetime) -> bool:
-        """The first in line can have what it wants of this limit. If only time is missing, the alarm is set."""
+    @staticmethod
+    def _fits_at(first: Candidate, limit: Limit, now: datetime) -> datetime | None:
+        """When the first in line can have what it wants of this limit: now, or when the rate lets it. None: it lacks room."""
         if first.claim.units_of(limit.key) > limit.room:
-            return False
-        at = ready(limit, first.claim.starts_of(limit.key), now)
-        if at > now:
-            self._lines.wake(limit, at)
-        return at <= now
+            return None
+        return ready(limit, first.claim.starts_of(limit.key), now)
 
     def _refused(
         self, first: Candidate, limit: Limit, blocked: Mapping[str, Limit], now: datetime

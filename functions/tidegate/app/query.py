@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Any
 
 from tidegate.app.services import Services
+from tidegate.domain.admission import ready
 from tidegate.domain.claim import ClaimState, Explanation, Limit
 from tidegate.domain.conflict import is_line
 from tidegate.domain.event import EventKind
@@ -173,6 +175,7 @@ def limit_document(services: Services, limit: Limit) -> dict[str, Any]:
     return {
         "key": limit.key,
         "capacity": said.capacity,
+        **_pace(limit, 1, services.clock.now()),
         "paused": said.is_paused,
         "in_use": limit.in_use,
         "source": said.source,
@@ -207,7 +210,19 @@ def explain(services: Services, claim_id: str) -> dict[str, Any] | None:
         "units": 1 if claim is None or key is None else claim.units_of(key),
         "paused": said is not None and said.is_paused,
     }
-    return document if said is None else document | {"capacity": said.capacity}
+    if limit is None or said is None or claim is None:
+        return document | {"rate": None, "next_start": None}
+    starts = claim.starts_of(limit.key)
+    return document | {"capacity": said.capacity} | _pace(limit, starts, services.clock.now())
+
+
+def _pace(limit: Limit, starts: int, now: datetime) -> dict[str, Any]:
+    """The rate of a limit, and, if it lets so many units not start now, when it does."""
+    at = ready(limit, starts, now)
+    return {
+        "rate": None if limit.rate is None else limit.rate.to_json(),
+        "next_start": at.isoformat() if at > now else None,
+    }
 
 
 def _explanation_document(one: Explanation) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from dataclasses import replace
 from tidegate.app.admission import RETENTION
 from tidegate.app.patience import Patience
 from tidegate.app.services import Services
+from tidegate.domain.admission import ready
 from tidegate.domain.claim import MAX_PRIORITY, UNLIMITED, Claim, ClaimState, Limit, Want
 from tidegate.domain.limit import (
     ahead_key,
@@ -171,14 +172,17 @@ def _first_step(
         kinds.setdefault(step.pools, step)
     if len(kinds) > MOST_CHOICES:
         return None
-    known: dict[str, Limit] = {}
+    known, now = dict[str, Limit](), services.clock.now()
     choices = []
     for step in kinds.values():
         wants = pools_of_step(step, services.settings, run)
         limits = [_limit(services, want, known) for want in wants]
-        if all(limit.capacity == UNLIMITED for limit in limits):
+        if all(limit.capacity == UNLIMITED and limit.rate is None for limit in limits):
             return None
-        is_free = all(limit.room >= want.units for limit, want in zip(limits, wants, strict=True))
+        is_free = all(
+            limit.room >= want.units and ready(limit, want.units, now) <= now
+            for limit, want in zip(limits, wants, strict=True)
+        )
         choices.append((not is_free, step.priority, step.index, step, wants))
     choices.sort(key=lambda one: (one[0], -one[1], one[2]))
     return choices[0][3:]
@@ -190,7 +194,7 @@ def _limit(services: Services, want: Want, known: dict[str, Limit]) -> Limit:
         found = services.admission.limit(want.limit)
         if found is None:
             capacity = UNLIMITED if want.capacity is None else want.capacity
-            found = Limit(key=want.limit, capacity=capacity)
+            found = Limit(key=want.limit, capacity=capacity, rate=want.rate)
         known[want.limit] = found
     return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -30,25 +31,37 @@ def list_limits(as_json: AsJson = False, target: Target = None) -> None:
     console = screen.console()
     if not answer["limits"]:
         return console.print("No limit has been set, and none was wanted yet.")
-    console.print(_table(answer["limits"], ascii_only=console.options.ascii_only))
+    now = wording.now(answer)
+    console.print(_table(answer["limits"], now, ascii_only=console.options.ascii_only))
 
 
-def _table(limits: list[dict[str, Any]], *, ascii_only: bool) -> Any:
+def _table(limits: list[dict[str, Any]], now: datetime, *, ascii_only: bool) -> Any:
     from rich.text import Text
 
     made = screen.table(
         "LIMIT", "", "IN USE", "OF", "WAITING", "SET BY", right=("IN USE", "OF", "WAITING")
     )
+    has_rates = any(one.get("rate") for one in limits)
+    for heading in ("RATE", "NEXT START") if has_rates else ():
+        made.add_column(heading, overflow="fold")
     for one in limits:
-        made.add_row(
+        cells = [
             Text(one["key"]),
             _bar(one, ascii_only=ascii_only),
             Text(f"{one['in_use']:,}"),
-            Text(_set_to(one)),
+            Text(_set_to(one | {"rate": None})),
             Text(f"{one['waiting']:,}", style="yellow" if one["waiting"] else "dim"),
             Text(one["source"]),
-        )
+        ]
+        paces = [Text(wording.rate(one.get("rate"))), Text(_next(one, now))]
+        made.add_row(*cells, *(paces if has_rates else []))
     return made
+
+
+def _next(limit: dict[str, Any], now: datetime) -> str:
+    """When the rate lets the next one start; nothing if it does so now."""
+    at = limit.get("next_start")
+    return wording.clock(at, now) if at else ""
 
 
 def _bar(limit: dict[str, Any], *, ascii_only: bool) -> Any:
@@ -71,7 +84,7 @@ def show(key: Key, as_json: AsJson = False, target: Target = None) -> None:
     if as_json:
         return screen.print_json(limit)
     console, now = screen.console(), wording.now(limit)
-    console.print(_line(limit))
+    console.print(_line(limit, now))
     holders = [wording.holder(one) for one in limit["holders"]]
     waits = [
         f"{wording.holder(one['claim_id']):<20}  {wording.age(one['since'], now):>12}"
@@ -95,13 +108,31 @@ def _list(console: Console, heading: str, entries: list[str], rest: int) -> None
 def set_limit(
     key: Key,
     capacity: Annotated[
-        str, typer.Argument(metavar="N", help="-1 is no limit, 0 admits nothing, n admits n.")
-    ],
+        str | None,
+        typer.Argument(metavar="[N]", help="-1 is no limit, 0 admits nothing, n admits n."),
+    ] = None,
+    rate: Annotated[
+        str | None,
+        typer.Option(help="So many starts in a time: 100/minute, 5/second, 1/30 (seconds)."),
+    ] = None,
+    burst: Annotated[
+        int | None, typer.Option(min=1, help="With --rate: so many may start at once.")
+    ] = None,
+    no_rate: Annotated[bool, typer.Option("--no-rate", help="Take its rate away.")] = False,
     as_json: AsJson = False,
     target: Target = None,
 ) -> None:
-    """Change a limit now, without a deploy."""
-    _change("set", key, as_json, target, capacity=_capacity(capacity))
+    """Change a limit now, without a deploy: how many at once, how often, or both."""
+    if no_rate and rate is not None:
+        raise RequestError("--rate and --no-rate are both given.", mend="Leave one of them out.")
+    if burst is not None and rate is None:
+        raise RequestError("--burst is given without --rate.", mend="Give the rate it is of.")
+    values = {
+        "capacity": None if capacity is None else _capacity(capacity),
+        "rate": None if rate is None else _rate(rate, burst or 1),
+        "no_rate": no_rate,
+    }
+    _change("set", key, as_json, target, **values)
 
 
 @app.command()
@@ -116,7 +147,7 @@ def resume(key: Key, as_json: AsJson = False, target: Target = None) -> None:
     _change("resume", key, as_json, target)
 
 
-def _change(action: str, key: str, as_json: bool, target: str | None, **values: int) -> None:
+def _change(action: str, key: str, as_json: bool, target: str | None, **values: Any) -> None:
     """The id makes a request whose answer is lost, and which is made again, one change."""
     from uuid import uuid4
 
@@ -125,7 +156,8 @@ def _change(action: str, key: str, as_json: bool, target: str | None, **values: 
     )
     if as_json:
         return screen.print_json(limit)
-    screen.console().print(_line(limit) if limit else f"{key} is no longer limited.")
+    line = _line(limit, wording.now(limit)) if limit else f"{key} is no longer limited."
+    screen.console().print(line)
 
 
 @app.command()
@@ -156,18 +188,44 @@ def history(
 def _set_to(setting: dict[str, Any] | None) -> str:
     if setting is None:
         return "-"
-    capacity = wording.capacity(setting["capacity"])
-    return f"{capacity}, paused" if setting["paused"] else capacity
+    rate = wording.rate(setting.get("rate"))
+    facts = [rate] if rate else []
+    if setting["capacity"] >= 0 or not rate:
+        facts.insert(0, wording.capacity(setting["capacity"]))
+    if setting["paused"]:
+        facts.append("paused")
+    return ", ".join(facts)
 
 
-def _line(limit: dict[str, Any]) -> str:
+def _line(limit: dict[str, Any], now: datetime) -> str:
+    of, pace = f"{wording.capacity(limit['capacity'])} at most", wording.pace(limit, now)
     if limit["capacity"] < 0:
         of = "no limit"
-    else:
-        of = f"{wording.capacity(limit['capacity'])} at most"
+    if pace:
+        of = pace if limit["capacity"] < 0 else f"{of}, {pace}"
     if limit["paused"]:
         of += ", paused"
     return f"{limit['key']}: {of}, {limit['in_use']:,} in use, {limit['waiting']:,} waiting"
+
+
+def _rate(text: str, burst: int) -> dict[str, Any]:
+    """``100/minute``; which times there are is for the deployment to say, but for numbers."""
+    limit, _, per = text.partition("/")
+    try:
+        return {"limit": int(limit), "per": _period(per.strip()), "burst": burst}
+    except ValueError:
+        raise RequestError(
+            f"A rate cannot be {text!r}.",
+            mend="Write it as 100/minute; a number in place of minute is seconds.",
+        ) from None
+
+
+def _period(text: str) -> str | float:
+    if not text:
+        raise ValueError
+    if text[0].isdigit():
+        return float(text)
+    return text
 
 
 def _capacity(text: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from itertools import groupby
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -44,7 +45,7 @@ def _show(console: Console, page: Mapping[str, Any]) -> None:
         if position:
             console.print()
         blocked = list(members)
-        console.print(_heading(limit, blocked[0]["waiting"]))
+        console.print(_heading(limit, blocked[0]["waiting"], now))
         made = screen.table("  RUN", "JOB", "AHEAD", "FOR", right=("AHEAD", "FOR"))
         for run in blocked:
             waiting = run["waiting"] or {}
@@ -67,10 +68,10 @@ def _order(run: dict[str, Any]) -> tuple[str, int, str]:
     return _limit(run), waiting.get("ahead") or 0, run["created_at"]
 
 
-def _heading(limit: str, waiting: dict[str, Any] | None) -> Text:
+def _heading(limit: str, waiting: dict[str, Any] | None, now: datetime) -> Text:
     from rich.text import Text
 
     if not limit or waiting is None:
         return Text("Being admitted")
-    facts = [wording.fill(waiting), wording.holders(waiting)]
+    facts = [wording.fill(waiting, now), wording.holders(waiting)]
     return Text.assemble((limit, "bold"), "  ", ", ".join(one for one in facts if one))

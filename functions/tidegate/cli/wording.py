@@ -102,8 +102,29 @@ def ahead(waiting: Mapping[str, Any]) -> str:
     return f"{number:,}+" if number >= MOST_COUNTED else f"{number:,}"
 
 
-def fill(waiting: Mapping[str, Any]) -> str:
-    """How full the limit is."""
+PERIODS = {1: "second", 60: "minute", 3600: "hour", 86_400: "day"}
+
+
+def rate(said: Mapping[str, Any] | None) -> str:
+    """A rate as it is written on the command line: ``100/minute``, and its burst if it has one."""
+    if said is None:
+        return ""
+    period = PERIODS.get(said["per"]) or f"{said['per']:g} s"
+    burst = f", burst {said['burst']:,}" if said["burst"] > 1 else ""
+    return f"{said['limit']:,}/{period}{burst}"
+
+
+def pace(limit: Mapping[str, Any], now: datetime) -> str:
+    """The rate of a limit, and when it lets the next one start; nothing if it has none."""
+    said = rate(limit.get("rate"))
+    if not said:
+        return ""
+    at = limit.get("next_start")
+    return f"rate {said}, next start at {clock(at, now)}" if at else f"rate {said}"
+
+
+def fill(waiting: Mapping[str, Any], now: datetime) -> str:
+    """How full the limit is, and how fast it may start."""
     most, units = waiting.get("capacity"), waiting.get("units") or 1
     if waiting.get("paused"):
         return "paused, admits nothing"
@@ -111,7 +132,11 @@ def fill(waiting: Mapping[str, Any]) -> str:
         return "set to 0, admits nothing"
     if most is not None and 0 < most < units:
         return f"set to {capacity(most)}, and {units:,} are needed"
-    return f"{waiting.get('in_use')} of {capacity(most)} in use"
+    said = pace(waiting, now)
+    full = f"{waiting.get('in_use')} of {capacity(most)} in use"
+    if most is not None and most < 0 and said:
+        return said
+    return f"{full}, {said}" if said else full
 
 
 def limit_name(key: str) -> str:
@@ -129,7 +154,7 @@ def why(waiting: Mapping[str, Any], now: datetime) -> str:
         return "waits to be admitted"
     since = age(waiting.get("since"), now)
     place = f"{ahead(waiting)} ahead" if waiting.get("ahead") else "next in line"
-    return f"waits for {limit_name(limit)} ({fill(waiting)}), {place}, for {since}"
+    return f"waits for {limit_name(limit)} ({fill(waiting, now)}), {place}, for {since}"
 
 
 def now(answer: Mapping[str, Any] | None = None) -> datetime:

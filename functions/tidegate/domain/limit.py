@@ -7,15 +7,20 @@ the run is submitted (``Run.held_pools``), so that a deploy in between makes nei
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from tidegate.domain.claim import Want
 from tidegate.domain.conflict import TRIGGER, OnConflict, limit_of_line, line_capacity
 from tidegate.domain.executor import Executor
 from tidegate.domain.fairness import Fairness, Share
 from tidegate.domain.plan import PlanStep, RunPlan
+from tidegate.domain.rate import Rate
 from tidegate.domain.run import Run
 from tidegate.domain.settings import UNLIMITED, Settings, TagLimit
+
+T = TypeVar("T")
 
 RUNS = "runs"
 
@@ -96,17 +101,29 @@ def share_of(run: Run, wants: Iterable[Want], settings: Settings) -> Share | Non
 def fairness_of(key: str, settings: Settings) -> Fairness | None:
     """How a limit is shared among those who wait; None: first come, first served."""
     found = settings.fairness.get(key)
-    if found is None and key.startswith("run-tag/"):
+    return _of_each_value(settings.fairness, key, settings) if found is None else found
+
+
+def rate_of(key: str, settings: Settings) -> Rate | None:
+    """How often the limit lets one start; None: as often as it has room. A limit that is named outright has its own or none."""
+    if key in configured_limits(settings):
+        return settings.rates.get(key)
+    return _of_each_value(settings.rates, key, settings)
+
+
+def _of_each_value(options: Mapping[str, T], key: str, settings: Settings) -> T | None:
+    """What a rule for each value of a tag says of the limit of one."""
+    if key.startswith(tag_key("")):
         for rule in settings.tag_limits:
             each = tag_key(rule.key, "")
             if rule.per_unique_value and key.startswith(each):
-                return settings.fairness.get(each)
-    return found
+                return options.get(each)
+    return None
 
 
 def wants_of_run(run: Run, settings: Settings) -> tuple[Want, ...]:
     """All limits a run needs a slot of, from launch to end."""
-    return tuple(_merged(_run_wants(run, settings)))
+    return tuple(_merged(_run_wants(run, settings), settings))
 
 
 def policies_of(
@@ -138,13 +155,16 @@ def wants_of_step(
     step: PlanStep, settings: Settings, run: Run, executor: Executor
 ) -> tuple[Want, ...]:
     """All limits a step needs slots of while it runs."""
-    return tuple(_merged(_step_wants(step, settings, run, executor)))
+    return tuple(_merged(_step_wants(step, settings, run, executor), settings))
 
 
 def pools_of_step(step: PlanStep, settings: Settings, run: Run) -> tuple[Want, ...]:
     """The pools among them; not those that its run holds."""
     return tuple(
-        Want(limit=pool_key(name), units=slots, capacity=pool_capacity(settings, name))
+        _rated(
+            Want(limit=pool_key(name), units=slots, capacity=pool_capacity(settings, name)),
+            settings,
+        )
         for name, slots in step.pools
         if name not in run.held_pools
     )
@@ -246,10 +266,15 @@ def _tag_wants(
             yield Want(limit=key_of(rule.key, rule.value), capacity=rule.limit)
 
 
-def _merged(wants: Iterator[Want]) -> Iterator[Want]:
-    """Each limit once: two rules about the same tag value are one slot."""
+def _merged(wants: Iterator[Want], settings: Settings) -> Iterator[Want]:
+    """Each limit once, with its rate: two rules about the same tag value are one slot."""
     seen: set[str] = set()
     for want in wants:
         if want.limit not in seen:
             seen.add(want.limit)
-            yield want
+            yield _rated(want, settings)
+
+
+def _rated(want: Want, settings: Settings) -> Want:
+    rate = rate_of(want.limit, settings) if settings.rates else None
+    return want if rate is None else replace(want, rate=rate)

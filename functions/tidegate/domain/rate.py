@@ -17,6 +17,30 @@ from tidegate.errors import InvocationError
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICRO = timedelta(microseconds=1)
 
+PERIODS = {
+    "second": timedelta(seconds=1),
+    "minute": timedelta(minutes=1),
+    "hour": timedelta(hours=1),
+    "day": timedelta(days=1),
+}
+LONGEST = timedelta(days=31)
+SHORTEST = timedelta(milliseconds=1)
+PERIOD = f"{', '.join(PERIODS)}, or a number of seconds, at most {LONGEST // timedelta(seconds=1)}"
+"""What may be said for the time of a rate."""
+
+
+def period_of(said: object) -> timedelta | None:
+    """The time that a person named, or gave in seconds; None: it is none."""
+    if isinstance(said, str):
+        return PERIODS.get(said)
+    if isinstance(said, bool) or not isinstance(said, int | float):
+        return None
+    # Compared as numbers first: what is too large is no timedelta.
+    if not 0 < said <= LONGEST / timedelta(seconds=1):
+        return None
+    period = timedelta(seconds=said)
+    return period if period >= SHORTEST else None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rate:

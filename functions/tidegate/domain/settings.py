@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from tidegate.domain.fairness import Fairness
+from tidegate.domain.rate import Rate
 
 UNLIMITED = -1
 
@@ -44,6 +45,8 @@ class Settings:
     pools: Mapping[str, int] = field(default_factory=dict)
     fairness: Mapping[str, Fairness] = field(default_factory=dict)
     """By key of limit; ``run-tag/KEY=`` is that of each value of KEY."""
+    rates: Mapping[str, Rate] = field(default_factory=dict)
+    """As ``fairness``."""
     default_pool_limit: int | None = None
     pool_granularity: str = "op"
     pool_granularities: Mapping[str, str] = field(default_factory=dict)
@@ -74,6 +77,7 @@ class Settings:
     def to_json(self) -> dict[str, Any]:
         document = asdict(self)
         document["tag_limits"] = list(document["tag_limits"])
+        document["rates"] = {key: one.to_json() for key, one in self.rates.items()}
         return document
 
     @classmethod
@@ -83,6 +87,8 @@ class Settings:
         given["jobs"] = {name: JobLimit(**one) for name, one in given.get("jobs", {}).items()}
         fairness = given.get("fairness", {})
         given["fairness"] = {key: Fairness(**one) for key, one in fairness.items()}
+        rates = given.get("rates", {})
+        given["rates"] = {key: Rate.from_json(one) for key, one in rates.items()}
         return cls(**given)
 
     def granularity_of(self, pool: str) -> str:

@@ -162,8 +162,16 @@ class LocalDeployment:
         how it has ended."""
         return str(self.call("runs.cancel", run_id=run_id, reason=reason)["status"])
 
-    def set_limit(self, key: str, capacity: int) -> None:
-        self.call("limits.set", key=key, capacity=capacity)
+    def set_limit(
+        self,
+        key: str,
+        capacity: int | None = None,
+        *,
+        rate: Mapping[str, Any] | None = None,
+        no_rate: bool = False,
+    ) -> None:
+        """Change the capacity, the rate (as in the settings: limit, per, burst), or both; ``no_rate`` takes the rate away."""
+        self.call("limits.set", key=key, capacity=capacity, rate=rate, no_rate=no_rate)
 
     def pause_limit(self, key: str) -> None:
         self.call("limits.pause", key=key)

@@ -47,6 +47,10 @@ class RunView:
 class LimitView:
     key: str
     capacity: int
+    rate: dict[str, Any] | None
+    """{"limit": 100, "per": 60.0, "burst": 20}, ``per`` in seconds."""
+    next_start: str | None
+    """When the rate lets the next one start, if it is not now."""
     in_use: int
     waiting: int
     source: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -12,6 +13,8 @@ from tidegate.errors import UnknownLimitError
 POOL = {
     "key": "pool/db",
     "capacity": 3,
+    "rate": None,
+    "next_start": None,
     "paused": False,
     "in_use": 3,
     "source": "override",
@@ -76,6 +79,82 @@ def test_a_limit_is_set_to_none_zero_or_n(
     assert (action, fields["key"], fields["capacity"]) == ("limits.set", "pool/db", int(text))
 
 
+@pytest.mark.parametrize(
+    ("words", "asked"),
+    [
+        (["--rate", "100/minute"], {"rate": {"limit": 100, "per": "minute", "burst": 1}}),
+        (
+            ["3", "--rate", "100/minute", "--burst", "20"],
+            {"capacity": 3, "rate": {"limit": 100, "per": "minute", "burst": 20}},
+        ),
+        (["--rate", "1/30"], {"rate": {"limit": 1, "per": 30.0, "burst": 1}}),
+        (["--rate", "1/0.5"], {"rate": {"limit": 1, "per": 0.5, "burst": 1}}),
+        (["-1", "--no-rate"], {"capacity": -1}),
+    ],
+)
+def test_a_rate_is_set_beside_a_capacity_or_alone(
+    client: FakeClient, tidegate: Tidegate, words: list[str], asked: dict[str, Any]
+) -> None:
+    client.answers["limits.set"] = POOL
+
+    printed = tidegate("limits", "set", "pool/db", *words)
+
+    assert printed.code == 0
+    ((_, fields),) = client.calls
+    said = {name: fields[name] for name in ("capacity", "rate") if name in fields}
+    assert said == asked
+    assert fields["no_rate"] is ("--no-rate" in words)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--rate", "fast"], "Error: A rate cannot be 'fast'.\nWrite it as 100/minute;"),
+        (["--rate", "x/minute"], "Error: A rate cannot be 'x/minute'.\n"),
+        (["--rate", "1/0x"], "Error: A rate cannot be '1/0x'.\n"),
+        (["--burst", "3"], "Error: --burst is given without --rate.\n"),
+        (["--rate", "1/day", "--no-rate"], "Error: --rate and --no-rate are both given.\n"),
+    ],
+)
+def test_a_rate_that_is_none_is_refused_before_anything_is_asked(
+    client: FakeClient, tidegate: Tidegate, words: list[str], says: str
+) -> None:
+    printed = tidegate("limits", "set", "pool/db", *words)
+
+    assert printed.code == 2
+    assert printed.err.startswith(says)
+    assert client.calls == []
+
+
+def per_minute(limit: int, burst: int = 1) -> dict[str, Any]:
+    return {"limit": limit, "per": 60.0, "burst": burst}
+
+
+def test_a_rate_and_its_next_start_are_shown(client: FakeClient, tidegate: Tidegate) -> None:
+    rated = POOL | {"rate": per_minute(100, burst=20), "next_start": at(5)}
+    client.answers["limits.list"] = {
+        "limits": [
+            rated,
+            rated
+            | {"key": "job/a", "capacity": -1, "rate": per_minute(1), "waiting": 0}
+            | {"next_start": None},
+        ],
+        "now": at(0),
+    }
+    client.answers["limits.show"] = rated | {"holders": [], "waits": [], "now": at(0)}
+
+    listed = lines(tidegate("limits", "list").out)
+    shown = tidegate("limits", "show", "pool/db").out
+
+    local = datetime.fromisoformat(at(5)).astimezone().strftime("%H:%M:%S")
+    assert listed[0].split()[-3:] == ["RATE", "NEXT", "START"]
+    assert [*listed[1].split()[-2:], listed[2].strip()] == ["100/minute", local, ", burst 20"]
+    assert listed[3].split()[-5:] == ["no", "limit", "0", "override", "1/minute"]
+    assert shown.startswith(
+        f"pool/db: 3 at most, rate 100/minute, burst 20, next start at {local}, 3 in use"
+    )
+
+
 def test_a_change_says_who_asks_and_has_an_id_of_its_own(
     client: FakeClient, tidegate: Tidegate
 ) -> None:
@@ -122,7 +201,8 @@ def test_history_says_who_changed_what_from_what_to_what(
         "key": "pool/db",
         "changes": [
             common | {"action": "pause", "before": five, "after": paused, "done": False},
-            common | {"action": "set", "before": None, "after": five, "by": "settings"},
+            common
+            | {"action": "set", "before": None, "after": five | {"rate": per_minute(2)}, "by": "x"},
         ],
         "cursor": None,
         "now": at(0),
@@ -133,7 +213,7 @@ def test_history_says_who_changed_what_from_what_to_what(
     assert client.calls == [("limits.history", {"key": "pool/db", "limit": 20})]
     rows = [line.split(maxsplit=1)[1] for line in lines(printed.out)[1:]]
     assert " ".join(rows[0].split()) == "ada pause (not known to be done) 5 5, paused"
-    assert " ".join(rows[1].split()) == "settings set - 5"
+    assert " ".join(rows[1].split()) == "x set - 5, 2/minute"
 
 
 def test_a_limit_nobody_changed_says_so(client: FakeClient, tidegate: Tidegate) -> None:

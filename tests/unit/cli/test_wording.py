@@ -10,6 +10,7 @@ import pytest
 from tidegate.cli import wording
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+LATER = "2026-03-01T12:00:05+00:00"
 
 
 @pytest.mark.parametrize(
@@ -80,12 +81,21 @@ def test_a_count_that_was_cut_short_says_so() -> None:
         ({"paused": True}, "paused, admits nothing"),
         ({"capacity": 2, "units": 3}, "set to 2, and 3 are needed"),
         ({"units": 3}, "3 of 3 in use"),
+        (
+            {"rate": {"limit": 2, "per": 60.0, "burst": 1}},
+            "3 of 3 in use, rate 2/minute",
+        ),
+        ({"capacity": -1, "rate": {"limit": 1, "per": 0.5, "burst": 3}}, "rate 1/0.5 s, burst 3"),
+        (
+            {"capacity": -1, "rate": {"limit": 1, "per": 86400.0, "burst": 1}, "next_start": LATER},
+            f"rate 1/day, next start at {wording.clock(LATER, NOW)}",
+        ),
     ],
 )
 def test_what_a_limit_is_full_of_is_said_with_what_it_lacks(
     changes: dict[str, Any], says: str
 ) -> None:
-    assert wording.fill({"capacity": 3, "in_use": 3} | changes) == says
+    assert wording.fill({"capacity": 3, "in_use": 3} | changes, NOW) == says
 
 
 @pytest.mark.parametrize(
