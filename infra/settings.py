@@ -33,7 +33,7 @@ class InfraSettings:
     definitions: str = "definitions"
     """Module that holds the user's ``Definitions``, and after a colon which of several."""
     retention_days: int = 30
-    """Of logs, and of what passes between the steps of a run."""
+    """Of CloudWatch logs and the access log of the data bucket. Runs and their events: ``tidegate.yaml``."""
     user_memory_mb: int = 1769
     """Of the user-code function; 1,769 MB is one vCPU."""
 

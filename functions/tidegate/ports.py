@@ -64,6 +64,9 @@ class RunStore(Protocol):
         Answers the run after the change; None if the run is not there or its status is not one of ``leaves``.
         """
 
+    def keep(self, run: Run) -> None:
+        """What is written of this run, which is not over, expires as if it had been written now."""
+
     def find(
         self,
         *,

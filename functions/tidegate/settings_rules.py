@@ -51,7 +51,6 @@ _NOT_ACTED_ON = {
     "backfills": {
         "run_chunk_size", "materialization_chunk_size", "max_outstanding_runs"
     },
-    "events": {"batch_size"},
 }  # fmt: skip
 
 
@@ -84,6 +83,7 @@ class Rules:
             **self._retries(file.run_retries),
             "event_batch_size": file.events.batch_size,
             "event_retention_days": file.events.retention_days,
+            "run_retention_days": file.runs.retention_days,
             **_backfills(file.backfills),
         }
         self._note_unused(queue, _LOOP_KEYS, place)

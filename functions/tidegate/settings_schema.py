@@ -348,6 +348,10 @@ class Events(Section):
     retention_days: int = Field(default=30, ge=1, le=3650, description="1 to 3650 days")
 
 
+class RunsKept(Section):
+    retention_days: int = Field(default=90, ge=1, le=3650, description="1 to 3650 days")
+
+
 class File(Section):
     """The whole of ``tidegate.yaml``."""
 
@@ -358,6 +362,7 @@ class File(Section):
     run_retries: RunRetries | None = Field(default=None, description="a mapping")
     backfills: Backfills = Field(default_factory=Backfills, description="a mapping")
     events: Events = Field(default_factory=Events, description="a mapping")
+    runs: RunsKept = Field(default_factory=RunsKept, description="a mapping")
 
 
 DAGSTER_SECTIONS = frozenset(

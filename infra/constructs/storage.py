@@ -9,13 +9,30 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from infra.findings import accept
+from tidegate.domain.settings import Settings
 
-TRANSIENT = ("runs/", "reports/", "invocations/", "logs/")
-"""Keys of what belongs to one run. Assets, and what the control plane keeps for good, are elsewhere."""
+LONGEST = 30
+"""Days by which what belongs to a run is kept longer than the run after its end: for those that take long."""
+
+
+def lives(settings: Settings) -> dict[str, int]:
+    """Prefix -> days after which its objects go. Assets, and the rest of ``control/``, stay; see ``docs/state.md``."""
+    of_run = settings.run_retention_days + LONGEST
+    return {
+        "runs/": of_run,
+        "reports/": of_run,
+        "invocations/": of_run,
+        "control/manifests/": of_run,
+        "logs/": settings.event_retention_days,
+    }
 
 
 class Storage(Construct):
-    def __init__(self, scope: Construct, id: str, *, retention_days: int) -> None:
+    """``retention_days``: of the access log."""
+
+    def __init__(
+        self, scope: Construct, id: str, *, settings: Settings, retention_days: int
+    ) -> None:
         super().__init__(scope, id)
         access_log = s3.Bucket(
             self,
@@ -33,11 +50,11 @@ class Storage(Construct):
             server_access_logs_bucket=access_log,
             lifecycle_rules=[
                 s3.LifecycleRule(
-                    id=prefix.rstrip("/"),
+                    id=prefix.strip("/").replace("/", "-"),
                     prefix=prefix,
-                    expiration=cdk.Duration.days(retention_days),
+                    expiration=cdk.Duration.days(days),
                 )
-                for prefix in TRANSIENT
+                for prefix, days in lives(settings).items()
             ]
             + [
                 s3.LifecycleRule(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from infra.constructs.watch import Watch
 from infra.permissions import USER_CODE
 from infra.settings import InfraSettings
 from tidegate.adapters.dynamodb.table import ControlTable
+from tidegate.domain.settings import Settings
 
 
 class Deployment(cdk.Stack):
@@ -52,7 +54,12 @@ class Deployment(cdk.Stack):
         self._settings = settings
         Tables(self, "Tables", models=models, prefix=settings.prefix)
         self._bus = events.EventBus(self, "Bus", event_bus_name=settings.prefix)
-        self._data = Storage(self, "Storage", retention_days=settings.retention_days).data
+        self._data = Storage(
+            self,
+            "Storage",
+            settings=Settings.from_json(json.loads((build / "settings.json").read_bytes())),
+            retention_days=settings.retention_days,
+        ).data
         self._dead_letters = dead_letters(self, "DeadLetters", prefix=settings.prefix)
         archives = self._user_archives()
         self._roles = Roles(

@@ -14,6 +14,7 @@ from tidegate.adapters.dynamodb.events import DynamoEventStore
 from tidegate.adapters.dynamodb.models import EventsTable, RunsTable
 from tidegate.adapters.dynamodb.runs import DynamoRunStore
 from tidegate.adapters.dynamodb.table import connection
+from tidegate.adapters.memory.clock import ManualClock
 from tidegate.domain.arrival import Arrival
 from tidegate.domain.run import Run, RunStatus, StepRow, StepStatus
 from tidegate.local.aws import LocalAws
@@ -159,6 +160,15 @@ class TestRows:
 
         assert keys == ["status#STARTED", "status#FAILURE", "status#CANCELED", None]
 
+    def test_many_events_are_few_rows_and_fewer_calls(self, requests: list[str]) -> None:
+        batch = [Event(run_id="run-1", at=AT, kind="LOG", message=str(n)) for n in range(260)]
+        store = DynamoEventStore(batch_size=10)
+
+        store.append("run-1", "a", batch)
+
+        assert requests == ["BatchWriteItem", "BatchWriteItem"]
+        assert [one.message for one in store.read("run-1").items] == [str(n) for n in range(260)]
+
     def test_events_expire_by_the_retention(self, requests: list[str]) -> None:
         event = Event(run_id="run-1", at=AT, kind="LOG")
         DynamoEventStore(retention_days=7).append("run-1", "a", [event])
@@ -167,3 +177,79 @@ class TestRows:
         rows = {one.sk[28:29]: one.expires_at for one in EventsTable.query("run-1")}
 
         assert rows == {"a": AT + timedelta(days=7), "b": None}
+
+
+class TestRetention:
+    """When the rows of table ``runs`` go; see ``domain/retention.py``."""
+
+    @staticmethod
+    def ends() -> dict[str, datetime | None]:
+        keys = (("run-1", ""), ("calendar", "day "), ("calendar#daily", "month "))
+        return {
+            f"{name}{row.sk}": row.expires_at
+            for pk, name in keys
+            for row in RunsTable.query(pk, consistent_read=True)
+        }
+
+    def test_a_run_that_is_not_over_has_no_end_and_its_parts_and_its_place_in_lists_have(
+        self, requests: list[str]
+    ) -> None:
+        runs = DynamoRunStore(clock=ManualClock(AT), kept_days=30)
+        runs.create(run())
+        runs.wait_step("run-1", 0, attempt=1, at=AT)
+        runs.start_step("run-1", 1, attempt=1, at=AT)
+        runs.gather("run-1", "end", Arrival(arrived=0))
+
+        parts, lists = AT + timedelta(days=33), AT + timedelta(days=145)
+        assert self.ends() == {
+            "run": None,
+            "step#000000": parts,
+            "step#000001": parts,
+            "node#end": parts,
+            "day 2026-01-01": lists,
+            "month 2026-01": lists,
+        }
+
+    @pytest.mark.parametrize(("kept_days", "days"), [(30, 100), (365, 375)])
+    def test_the_row_of_a_run_goes_last_and_not_before_its_executions_are_forgotten(
+        self, requests: list[str], kept_days: int, days: int
+    ) -> None:
+        runs = DynamoRunStore(clock=ManualClock(AT), kept_days=kept_days)
+        runs.create(run())
+        ended = AT + timedelta(hours=1)
+
+        runs.move("run-1", leaves=QUEUED, to=RunStatus.FAILURE, at=ended)
+
+        assert self.ends()["run"] == ended + timedelta(days=days)
+
+    def test_the_parts_of_a_long_run_are_kept_on_and_what_is_gone_stays_gone(
+        self, requests: list[str]
+    ) -> None:
+        clock = ManualClock(AT)
+        runs = DynamoRunStore(clock=clock, kept_days=30)
+        runs.create(run())
+        runs.start_step("run-1", 0, attempt=1, at=AT)
+        runs.resolve_step(row(StepStatus.SUCCESS), leaves=frozenset({StepStatus.STARTED}))
+        runs.gather("run-1", "1", Arrival(arrived=0))
+        runs.gather("run-1", "2", Arrival(arrived=0))
+        clock.advance(timedelta(days=20))
+        first_read = connection().client.meta.events
+        gone = RunsTable("run-1", "node#2")
+
+        def expire(**_: Any) -> None:
+            first_read.unregister("after-call.dynamodb.Query", expire)
+            gone.delete()
+
+        first_read.register("after-call.dynamodb.Query", expire)
+        runs.keep(run())
+
+        parts, lists = clock.now() + timedelta(days=33), clock.now() + timedelta(days=145)
+        assert self.ends() == {
+            "run": None,
+            "step#000000": parts,
+            "node#1": parts,
+            "day 2026-01-01": lists,
+            "month 2026-01": lists,
+        }
+        kept = runs.step("run-1", 0)
+        assert kept is not None and kept.status is StepStatus.SUCCESS

@@ -92,10 +92,11 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def synthesize(build: Path) -> Callable[..., Synthesized]:
-    """Context values -> template."""
+    """Context values -> template. ``build``: other inputs than the usual."""
+    usual = build
 
     @cache
-    def make(**context: str) -> Synthesized:
+    def make(*, build: Path = usual, **context: str) -> Synthesized:
         app = make_app(
             {**read_context(), "aws:cdk:bundling-stacks": [], **context},
             build=build,

@@ -144,22 +144,41 @@ def test_the_data_bucket_is_private_and_speaks_tls_only(template: Any) -> None:
     assert {"Bool": {"aws:SecureTransport": "false"}} in [one["Condition"] for one in denied]
 
 
-def test_what_belongs_to_one_run_expires_and_assets_and_manifests_do_not(template: Any) -> None:
+def _lives(template: Any) -> dict[str, int]:
     rules = template.one("AWS::S3::Bucket", "StorageData")["LifecycleConfiguration"]["Rules"]
+    return {one["Prefix"]: one["ExpirationInDays"] for one in rules if "ExpirationInDays" in one}
 
-    expiring = {
-        one["Prefix"]: one["ExpirationInDays"] for one in rules if "ExpirationInDays" in one
+
+def test_what_belongs_to_one_run_expires_some_time_after_it_and_assets_do_not(
+    template: Any,
+) -> None:
+    assert _lives(template) == {
+        "runs/": 120,
+        "reports/": 120,
+        "invocations/": 120,
+        "control/manifests/": 120,
+        "logs/": 30,
     }
-    assert expiring == {"runs/": 30, "reports/": 30, "invocations/": 30, "logs/": 30}
 
 
-def test_retention_can_be_chosen(synthesize: Callable[..., Any]) -> None:
+def test_objects_are_kept_as_long_as_the_settings_say_of_runs_and_events(
+    tmp_path: Path, synthesize: Callable[..., Any]
+) -> None:
+    given = {"run_retention_days": 365, "event_retention_days": 60}
+    (tmp_path / "manifest.json").write_text("{}")
+    (tmp_path / "settings.json").write_text(json.dumps(given))
+
+    template = synthesize(build=tmp_path)
+
+    assert (_lives(template)["runs/"], _lives(template)["logs/"]) == (395, 60)
+
+
+def test_retention_of_logs_can_be_chosen(synthesize: Callable[..., Any]) -> None:
     template = synthesize(retention_days="90")
 
-    rules = template.one("AWS::S3::Bucket", "StorageData")["LifecycleConfiguration"]["Rules"]
-    days = [one.get("ExpirationInDays") for one in rules]
+    rules = template.one("AWS::S3::Bucket", "StorageAccessLog")["LifecycleConfiguration"]["Rules"]
     logs = template.all("AWS::Logs::LogGroup").values()
-    assert set(days) == {90, None}
+    assert [one["ExpirationInDays"] for one in rules] == [90]
     assert {one["Properties"]["RetentionInDays"] for one in logs} == {90}
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from tidegate.app.complete import complete
 from tidegate.app.services import Services
 from tidegate.app.sweep import sweep
+from tidegate.app.upkeep import upkeep
 
 _INVOCATION = "TIDEGATE_INVOCATION"
 
@@ -29,7 +30,9 @@ def observe(services: Services, event: Mapping[str, Any]) -> dict[str, int]:
     elif kind == "ECS Task State Change":
         task_stopped(services, event["detail"])
     else:
-        return dict(sweep(services))
+        repaired = sweep(services)
+        upkeep(services)
+        return dict(repaired)
     return {}
 
 

@@ -12,6 +12,7 @@ from tidegate.domain.claim import ClaimState, Explanation, Limit
 from tidegate.domain.conflict import is_line
 from tidegate.domain.event import EventKind
 from tidegate.domain.pause import setting_of
+from tidegate.domain.retention import is_past
 from tidegate.domain.run import Run, RunStatus, StepRow, StepStatus, run_claim_id, step_claim_id
 from tidegate.errors import RequestError, UnknownLimitError, UnknownRunError
 from tidegate.ports import Event
@@ -25,12 +26,17 @@ EXPLAINED = 20
 
 def run_of(services: Services, run_id: str) -> Run:
     """Raises:
-    UnknownRunError: no run has this id.
+    UnknownRunError: no run has this id, or it ended too long ago.
     """
-    run = services.store.runs.get(run_id)
+    run, kept = services.store.runs.get(run_id), services.settings.run_retention_days
     if run is None:
         raise UnknownRunError(
             f"There is no run {run_id!r}.", mend="`tidegate runs list` shows the latest."
+        )
+    if run.finished_at is not None and is_past(run, services.clock.now(), kept):
+        raise UnknownRunError(
+            f"Run {run_id!r} ended on {run.finished_at:%Y-%m-%d}, and runs are kept for {kept} days.",
+            mend="Raise runs.retention_days in the settings to keep later ones for longer.",
         )
     return run
 
@@ -40,7 +46,9 @@ def list_runs(
 ) -> dict[str, Any]:
     statuses = None if status is None else statuses_of(status)
     page = services.store.runs.find(job=job, statuses=statuses, limit=limit, cursor=cursor)
-    return {"runs": [run_document(one) for one in page.items], "cursor": page.cursor}
+    now, kept = services.clock.now(), services.settings.run_retention_days
+    shown = [one for one in page.items if not is_past(one, now, kept)]
+    return {"runs": [run_document(one) for one in shown], "cursor": page.cursor}
 
 
 def statuses_of(status: str) -> frozenset[RunStatus]:

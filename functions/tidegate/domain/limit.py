@@ -220,6 +220,12 @@ def is_counted(key: str, settings: Settings) -> bool:
     )
 
 
+def is_one_of_many(key: str) -> bool:
+    """Of a kind of which there may be ever more: one for each value of a tag, each caller, each backfill."""
+    kind, _, name = key.partition("/")
+    return kind in (TRIGGER, "backfill") or (kind == "run-tag" and "=" in name)
+
+
 def _run_wants(run: Run, settings: Settings) -> Iterator[Want]:
     yield Want(limit=RUNS, capacity=settings.max_concurrent_runs)
     job = settings.jobs.get(run.job)

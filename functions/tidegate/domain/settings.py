@@ -71,6 +71,8 @@ class Settings:
     """Runs of backfills let those go first that come within so many seconds after them."""
     event_batch_size: int = 25
     event_retention_days: int = 30
+    run_retention_days: int = 90
+    """Of runs, from their end; those that are not over are kept."""
     step_timeout_seconds: int = 86_400
     """Of a step on ECS that sets none. On Lambda the function's own limit, 15 minutes, comes first."""
 

@@ -82,6 +82,7 @@ def build(
     store = DynamoStore(
         batch_size=settings.event_batch_size,
         retention_days=settings.event_retention_days,
+        run_retention_days=settings.run_retention_days,
         clock=clock,
     )
     blobs = S3Blobs(environment.data_bucket)

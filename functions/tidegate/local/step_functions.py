@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from tidegate.local.asl import machine
@@ -23,6 +23,8 @@ from tidegate.local.stepper import (
 
 KEPT = 2_000
 """Executions whose history, input and output are kept. Older ones keep their name and status, so that a name stays taken."""
+NAMES_KEPT = timedelta(days=90)
+"""After its end an execution's name may be taken again."""
 
 ACCOUNT = "123456789012"
 
@@ -159,6 +161,10 @@ class StepFunctions:
 
     # Executions -----------------------------------------------------------------------------------------------
 
+    def _is_forgotten(self, execution: Execution) -> bool:
+        over = execution.stop_date
+        return over is not None and over + NAMES_KEPT <= self._loop.clock.now()
+
     def _start(self, body: Mapping[str, Any]) -> dict[str, Any]:
         made = self._machine(body)
         given = body.get("input", "{}")
@@ -168,7 +174,7 @@ class StepFunctions:
             raise ServiceError("InvalidName", f"Invalid Name: '{name}'")
         arn = f"{self._prefix}:execution:{made.name}:{name}"
         existing = self.executions.get(arn)
-        if existing is not None:
+        if existing is not None and not self._is_forgotten(existing):
             if existing.status is not ExecutionStatus.RUNNING or existing.input != given:
                 raise ServiceError("ExecutionAlreadyExists", f"Execution Already Exists: '{arn}'")
             return {"executionArn": arn, "startDate": existing.start_date}

@@ -429,3 +429,17 @@ def test_old_executions_keep_their_name_and_not_their_data(
     assert code(refused) == "ExecutionAlreadyExists"
     assert aws.step_functions.executions[first].history == []
     assert len(aws.step_functions.executions[f"{first[:-5]}e5"].history) > 0
+
+
+def test_a_name_can_be_taken_again_ninety_days_after_its_execution_ended(aws: LocalAws) -> None:
+    machine = create(aws, Wait={"Type": "Wait", "Seconds": 60, "End": True})
+    start(aws, machine)
+    aws.advance(timedelta(days=90))
+    with pytest.raises(ClientError) as refused:
+        start(aws, machine)
+    aws.advance(timedelta(minutes=2))
+
+    again = start(aws, machine)
+
+    assert code(refused) == "ExecutionAlreadyExists"
+    assert describe(aws, again)["status"] == "RUNNING"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from pynamodb.expressions.condition import Condition
 
 from tidegate.adapters.dynamodb import write
@@ -12,6 +14,8 @@ from tidegate.adapters.text import stamp
 from tidegate.ports import Change, Page
 
 CHANGE = "change"
+KEPT = timedelta(days=730)
+"""Who changed what is known for two years."""
 ABSENT: Condition = AuditRow.pk.does_not_exist()
 EXISTS: Condition = AuditRow.pk.exists()
 
@@ -91,6 +95,7 @@ def _row(pk: str, sk: str, change: Change) -> AuditRow:
         by=change.by,
         at=change.at,
         subject=change.subject,
+        expires_at=change.at + KEPT,
         said={
             "before": None if change.before is None else dict(change.before),
             "after": dict(change.after),

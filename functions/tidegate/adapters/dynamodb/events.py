@@ -36,7 +36,7 @@ class DynamoEventStore:
     def append(self, run_id: str, batch: str, events: Sequence[Event]) -> None:
         """Key: pk run id, sk ``<time>#<batch>#<page>``. No condition: the same batch has the same keys and content.
 
-        1 write unit for each KB of compressed events, mostly 1 for up to 25. Take the times of events from what is
+        1 write unit for each KB of compressed events, mostly 1 for up to 25; one call for each 25 rows. Take the times of events from what is
         stored, not from the clock, so that a repeated batch is the same; one that is not is stored twice, and read
         once. A message is cut at 32,000 characters, and data of more than 200 KB left out.
         """
@@ -45,9 +45,16 @@ class DynamoEventStore:
         expires_at = (
             None if self._retention is None else min(one.at for one in events) + self._retention
         )
-        for key, documents in rows_of(batch, events, self._batch_size):
-            row = EventsRow(run_id, key, events=documents, expires_at=expires_at)
-            write.put("events.append", row)
+        rows = [
+            EventsRow(run_id, key, events=documents, expires_at=expires_at)
+            for key, documents in rows_of(batch, events, self._batch_size)
+        ]
+        if len(rows) == 1:
+            write.put("events.append", rows[0])
+            return
+        with translated("events.append"), EventsRow.batch_write() as writer:
+            for row in rows:
+                writer.save(row)
 
     def read(self, run_id: str, *, limit: int = 1000, cursor: str | None = None) -> Page[Event]:
         """Key: pk run id, sk from the cursor's on. Strongly consistent: 1 read unit for each 4 KB."""

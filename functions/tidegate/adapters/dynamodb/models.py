@@ -76,6 +76,7 @@ class RunsTable(ControlTable):
 
     ``run`` is the run, ``step#000012`` a step, ``node#7.0.3`` a node. ``pk`` = ``calendar`` and ``calendar#<job>`` list the
     days, and the months of a job, on which there is a run, so that nothing is ever looked for on a day without one.
+    When each goes: ``domain/retention.py``. A run that is not over has no end.
 
     All writes of a run go to one partition, which takes 1,000 a second: a step is three or four writes, and at most 300 steps a
     second start in an account. DynamoDB also splits a partition that stays hot, between the rows of one run too.
@@ -86,6 +87,7 @@ class RunsTable(ControlTable):
         billing_mode = ON_DEMAND
 
     name: ClassVar[str] = "runs"
+    ttl_attribute: ClassVar[str | None] = "expires_at"
 
     pk = UnicodeAttribute(hash_key=True)
     sk = UnicodeAttribute(range_key=True)
@@ -94,6 +96,7 @@ class RunsTable(ControlTable):
     by_status_key = UnicodeAttribute(null=True)
     order = UnicodeAttribute(null=True)
     """When the run was created, then its id: range key of all indexes."""
+    expires_at = TTLAttribute(null=True)
 
     by_day = ByDay()
     by_job = ByJob()

@@ -16,6 +16,7 @@ from tidegate.adapters.dynamodb.run_rows import (
     STEP,
     gathered_of,
     node_key,
+    order_of,
     run_of,
     run_row,
     status_key,
@@ -25,10 +26,12 @@ from tidegate.adapters.dynamodb.run_rows import (
 from tidegate.adapters.dynamodb.table import translated
 from tidegate.adapters.text import storable
 from tidegate.domain.arrival import Arrival, Gathered
+from tidegate.domain.retention import calendar_expires, parts_expire, run_expires
 from tidegate.domain.run import Run, RunStatus, StepRow, StepStatus
-from tidegate.ports import Page
+from tidegate.ports import Clock, Page
 
 ABSENT: Condition = RunsTable.pk.does_not_exist()
+PRESENT: Condition = RunsTable.pk.exists()
 
 _CALENDAR_KNOWN = 4096
 """Days and months this process remembers to have entered; then it forgets them all and enters them again."""
@@ -80,7 +83,10 @@ _FRESH_ATTEMPT: tuple[Action, ...] = (
 class DynamoRunStore:
     """``tidegate.ports.RunStore`` on DynamoDB."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, clock: Clock | None = None, kept_days: int = 90) -> None:
+        """Runs go ``kept_days`` after their end, or a little later; without a ``clock`` nothing does."""
+        self._clock = clock
+        self._kept_days = kept_days
         self._calendar: set[tuple[str, str]] = set()
 
     def create(self, run: Run) -> tuple[Run, bool]:
@@ -127,6 +133,8 @@ class DynamoRunStore:
             actions.append(RunRow.canceling_at.set(at))
         if to.is_finished:
             actions.append(RunRow.finished_at.set(at))
+            if self._clock is not None:
+                actions.append(RunRow.expires_at.set(run_expires(at, self._kept_days)))
         if reason is not None:
             actions.append(_or_remove(RunRow.reason, storable(reason)))
         if lost_to:
@@ -159,13 +167,27 @@ class DynamoRunStore:
                 since=since,
             )
 
+    def keep(self, run: Run) -> None:
+        """Key: pk run id, all rows but the run's, and the run's day and month. 1 write unit for each, and a query for keys.
+
+        Condition: the row is there, so that none comes back that is being deleted.
+        """
+        order = order_of(run)
+        self._enter(CALENDAR, order[:10], again=True)
+        self._enter(job_calendar(run.job), order[:7], again=True)
+        with translated("runs.keep"):
+            keys = [row.sk for row in RunsTable.query(run.run_id, attributes_to_get=["pk", "sk"])]
+        for key in keys:
+            if key != RUN:
+                write.update("runs.keep", RunsTable, run.run_id, key, self._later(), PRESENT)
+
     def gather(self, run_id: str, node: str, arrival: Arrival) -> Gathered:
         """Key: pk run id, sk ``node#<node>``. No condition: adding to a set twice is adding once. 1 write unit.
 
         Updates of one row follow one another, so of calls that bring different numbers exactly one is the first to be
         answered a full set.
         """
-        actions: list[Action] = [NodeRow.arrived.add({arrival.arrived})]
+        actions: list[Action] = [NodeRow.arrived.add({arrival.arrived}), *self._later()]
         if arrival.failed:
             actions.append(NodeRow.failed.add(set(arrival.failed)))
         if arrival.missing:
@@ -235,7 +257,7 @@ class DynamoRunStore:
             StepStateRow,
             row.run_id,
             step_key(row.index),
-            _resolution(row),
+            [*_resolution(row), *self._later()],
             may_leave(leaves, row.attempt),
         )
         return (_pending(row) if stored is None else step_of(stored)), written
@@ -259,17 +281,26 @@ class DynamoRunStore:
                 StepStateRow.status.set(to),
                 StepStateRow.attempt.set(attempt),
                 *actions,
+                *self._later(),
                 *_FRESH_ATTEMPT,
             ],
             may_begin(leaves, attempt),
         )
         return written or (row is not None and row.status == to and row.attempt == attempt)
 
-    def _enter(self, calendar: str, entry: str) -> None:
+    def _later(self) -> list[Action]:
+        """What is written of a run now goes then."""
+        if self._clock is None:
+            return []
+        return [RunsTable.expires_at.set(parts_expire(self._clock.now(), self._kept_days))]
+
+    def _enter(self, calendar: str, entry: str, *, again: bool = False) -> None:
         """Enter a day or a month into a calendar, before the first run that needs it. Once per process. 1 write unit."""
-        if (calendar, entry) in self._calendar:
+        if (calendar, entry) in self._calendar and not again:
             return
-        write.put("runs.create", RunsTable(calendar, entry))
+        now = None if self._clock is None else self._clock.now()
+        expires_at = None if now is None else calendar_expires(now, self._kept_days)
+        write.put("runs.create", RunsTable(calendar, entry, expires_at=expires_at))
         if len(self._calendar) >= _CALENDAR_KNOWN:
             self._calendar.clear()
         self._calendar.add((calendar, entry))

@@ -18,10 +18,14 @@ class DynamoStore:
         *,
         batch_size: int = 25,
         retention_days: int | None = 30,
+        run_retention_days: int = 90,
         clock: Clock | None = None,
     ) -> None:
-        """Events: at most ``batch_size`` in a row, deleted after ``retention_days``; see ``DynamoEventStore``."""
-        self.runs = DynamoRunStore()
+        """Events: at most ``batch_size`` in a row, deleted after ``retention_days``; see ``DynamoEventStore``.
+
+        Runs: deleted ``run_retention_days`` after their end, or a little later; not without a ``clock``.
+        """
+        self.runs = DynamoRunStore(clock=clock, kept_days=run_retention_days)
         self.admission = DynamoAdmissionStore()
         self.events = DynamoEventStore(
             batch_size=batch_size, retention_days=retention_days, clock=clock

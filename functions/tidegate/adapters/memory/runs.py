@@ -63,6 +63,9 @@ class MemoryRunStore:
             self._runs[run_id] = run
             return run
 
+    def keep(self, run: Run) -> None:
+        """Nothing in memory expires."""
+
     def find(
         self,
         *,
