@@ -16,7 +16,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from tidegate.domain.arrival import Arrival, Gathered
 from tidegate.domain.claim import NOTHING, Claim, Limit, Line, Queue, Refusal, Spend, Standing
 from tidegate.domain.fairness import Pace, Turn
-from tidegate.domain.run import Run, RunStatus, StepRow, StepStatus
+from tidegate.domain.run import Run, RunStatus, StepRow, StepStatus, StopCause
 
 T = TypeVar("T")
 
@@ -55,11 +55,11 @@ class RunStore(Protocol):
         at: datetime,
         reason: str | None = None,
         lost_to: tuple[str, ...] = (),
-        ends_as: RunStatus | None = None,
+        stop_cause: StopCause | None = None,
     ) -> Run | None:
         """Change the status if it is one of ``leaves``; each sets its time.
 
-        ``ends_as`` goes with CANCELING.
+        ``stop_cause`` goes with CANCELING.
 
         Answers the run after the change; None if the run is not there or its status is not one of ``leaves``.
         """

@@ -46,7 +46,6 @@ _MONITOR_KEYS = (
     "free_slots_after_run_end_seconds",
 )
 _NOT_ACTED_ON = {
-    "run_monitoring": {"start_timeout_seconds", "max_runtime_seconds"},
     "run_retries": {"max_retries", "strategy", "delay", "backoff", "retry_on_asset_or_op_failure"},
     "backfills": {
         "run_chunk_size", "materialization_chunk_size", "max_outstanding_runs"
@@ -232,10 +231,13 @@ class Rules:
                 "start_timeout_seconds": 0,
                 "max_runtime_seconds": 0,
                 "step_timeout_seconds": section.step_timeout_seconds,
+                "fail_fast": section.fail_fast,
             }
         return {
             "start_timeout_seconds": section.start_timeout_seconds,
             "max_runtime_seconds": section.max_runtime_seconds,
+            "queue_timeout_seconds": section.queue_timeout_seconds,
+            "fail_fast": section.fail_fast,
             "step_timeout_seconds": section.step_timeout_seconds,
         }
 

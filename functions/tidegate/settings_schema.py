@@ -307,6 +307,10 @@ class RunMonitoring(Section):
     max_runtime_seconds: int | None = Field(
         default=None, ge=0, description="seconds; 0 is no limit"
     )
+    queue_timeout_seconds: int | None = Field(
+        default=None, ge=0, le=31_536_000, description="seconds; 0 is no limit"
+    )
+    fail_fast: bool | None = Field(default=None, description="true or false")
     step_timeout_seconds: int | None = Field(
         default=None, ge=1, le=99_999_999, description="1 to 99999999 seconds"
     )

@@ -600,3 +600,17 @@ def test_fairness_that_means_nothing_is_refused(write: Write, fairness: str, say
     path = write(f"concurrency: {{runs: {{fairness: {fairness}}}}}")
 
     assert says in refusal(path)
+
+
+def test_the_clocks_of_runs_and_fail_fast_are_read(write: Write) -> None:
+    path = write(
+        "run_monitoring: {queue_timeout_seconds: 5, start_timeout_seconds: 6, "
+        "max_runtime_seconds: 7, fail_fast: true}"
+    )
+
+    loaded = read_settings(path, {})
+
+    found = loaded.settings
+    assert (found.queue_timeout_seconds, found.start_timeout_seconds) == (5, 6)
+    assert (found.max_runtime_seconds, found.fail_fast) == (7, True)
+    assert loaded.notes == ()

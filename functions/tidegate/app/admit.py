@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from tidegate.app.cancel import carry_out
 from tidegate.app.conflict import give_up_place, take_place
+from tidegate.app.deadlines import watch
 from tidegate.app.launch import finish, launch
 from tidegate.app.run_claim import claim_of
 from tidegate.app.services import Services
 from tidegate.domain.claim import ClaimState
 from tidegate.domain.event import EventKind
-from tidegate.domain.run import RunStatus
+from tidegate.domain.run import RunStatus, StopCause
 from tidegate.errors import DeploymentError, NotFoundError
 from tidegate.ports import Event
 
@@ -42,11 +43,13 @@ def admit(services: Services, run_id: str) -> None:
     if grant.claim.state is not ClaimState.DONE:
         launch(services, grant.launch)
     if grant.claim.state is ClaimState.WAITING:
-        _unless_canceled(services, run_id)
+        _while_it_waits(services, run_id)
 
 
-def _unless_canceled(services: Services, run_id: str) -> None:
-    """A run that was cancelled while its claim was put in line may have been looked at before the claim was there."""
+def _while_it_waits(services: Services, run_id: str) -> None:
+    """Start the clock of its queue. A run that was cancelled while its claim was put in line may have been looked at before the claim was there."""
     run = services.store.runs.get(run_id)
     if run is not None and run.was_stopped:
         carry_out(services, run)
+    elif run is not None:
+        watch(services, run, StopCause.QUEUE_TIMEOUT)

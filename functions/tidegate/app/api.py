@@ -17,6 +17,7 @@ from tidegate.app.cancel_many import CANCELABLE, Wanted, cancel_many
 from tidegate.app.selecting import select_assets
 from tidegate.app.services import Services
 from tidegate.app.submit import RunRequest, submit
+from tidegate.domain.deadline import FAIL_FAST_TAG
 from tidegate.domain.rate import PERIOD, Rate, period_of
 from tidegate.errors import RequestError, TidegateError
 from tidegate.manifest.document import ASSET_JOB
@@ -94,9 +95,9 @@ class _Fields:
                 raise RequestError(f"Tag {key!r} must be a text, and is {value!r}.")
         return tags
 
-    def flag(self, name: str) -> bool:
-        value = self._request.get(name, False)
-        if not isinstance(value, bool):
+    def optional_flag(self, name: str) -> bool | None:
+        value = self._request.get(name)
+        if value is not None and not isinstance(value, bool):
             raise RequestError(f"The field {name!r} must be true or false, and is {value!r}.")
         return value
 
@@ -111,9 +112,12 @@ def _submit(services: Services, fields: _Fields) -> dict[str, Any]:
 
 def _asked(fields: _Fields) -> dict[str, Any]:
     """What requests for a run have in common."""
+    tags, fail_fast = fields.tags(), fields.optional_flag("fail_fast")
+    if fail_fast is not None:
+        tags[FAIL_FAST_TAG] = "true" if fail_fast else "false"
     return {
         "run_config": fields.mapping("run_config"),
-        "tags": fields.tags(),
+        "tags": tags,
         "partition_key": fields.optional_text("partition_key"),
         "run_key": fields.optional_text("run_key"),
         "trigger": fields.optional_text("trigger"),
@@ -153,7 +157,7 @@ def _cancel_many(services: Services, fields: _Fields) -> dict[str, Any]:
         reason=fields.optional_text("reason") or "",
         by=fields.optional_text("by"),
         cursor=fields.optional_text("cursor"),
-        only_count=fields.flag("only_count"),
+        only_count=fields.optional_flag("only_count") or False,
     )
 
 

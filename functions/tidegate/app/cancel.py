@@ -9,18 +9,24 @@ which is told of each run that is to be stopped, or by the sweep.
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 from tidegate.app.launch import finish, launch, plan_of, publish
 from tidegate.app.services import Services
 from tidegate.app.stop import stop_steps
 from tidegate.domain.event import EventKind
-from tidegate.domain.run import RUN_LEAVES, Run, RunStatus
+from tidegate.domain.run import RUN_LEAVES, Run, RunStatus, StopCause
 from tidegate.errors import StoreError, UnknownRunError
 from tidegate.ports import Event
 
 logger = logging.getLogger(__name__)
 
 _CANCELING = frozenset({RunStatus.CANCELING})
+_CLOCKS = {
+    StopCause.QUEUE_TIMEOUT: EventKind.RUN_QUEUE_TIMEOUT,
+    StopCause.START_TIMEOUT: EventKind.RUN_START_TIMEOUT,
+    StopCause.RUN_TIMEOUT: EventKind.RUN_TIMEOUT,
+}
 
 
 def cancel(services: Services, run_id: str, *, reason: str = "", by: str | None = None) -> Run:
@@ -40,17 +46,17 @@ def stop_run(
     run_id: str,
     *,
     reason: str,
-    ends_as: RunStatus | None = None,
+    cause: StopCause = StopCause.CANCEL,
     leaves: frozenset[RunStatus] = RUN_LEAVES[RunStatus.CANCELING],
 ) -> Run:
-    """Stop the run if its status is one of ``leaves``, and end it as CANCELED, or as ``ends_as``.
+    """Stop the run if its status is one of ``leaves``, and end it as the cause says.
 
     Asked again, it carries on with what the first call left. Who asks first gives the reason.
 
     Raises:
         UnknownRunError: no run has this id.
     """
-    run = _begin(services, run_id, reason=reason, ends_as=ends_as, leaves=leaves)
+    run = _begin(services, run_id, reason=reason, cause=cause, leaves=leaves)
     return carry_out(services, run) if run.was_stopped else run
 
 
@@ -103,8 +109,7 @@ def carry_out(services: Services, run: Run) -> Run:
             launch(services, claims)
             if trouble is not None:
                 raise trouble
-    to = run.ends_as or RunStatus.CANCELED
-    launch(services, finish(services, run, to, reason=None, leaves=_CANCELING))
+    launch(services, finish(services, run, run.ends_as, reason=None, leaves=_CANCELING))
     return services.store.runs.get(run.run_id) or run
 
 
@@ -113,7 +118,7 @@ def _begin(
     run_id: str,
     *,
     reason: str,
-    ends_as: RunStatus | None = None,
+    cause: StopCause = StopCause.CANCEL,
     leaves: frozenset[RunStatus] = RUN_LEAVES[RunStatus.CANCELING],
 ) -> Run:
     runs = services.store.runs
@@ -123,7 +128,7 @@ def _begin(
         to=RunStatus.CANCELING,
         at=services.clock.now(),
         reason=reason,
-        ends_as=ends_as,
+        stop_cause=cause,
     ) or runs.get(run_id)
     if run is None:
         raise UnknownRunError(
@@ -133,17 +138,14 @@ def _begin(
 
 
 def _tell(services: Services, run: Run) -> None:
-    services.store.events.append(
-        run.run_id,
-        "canceling",
-        [
-            Event(
-                run_id=run.run_id,
-                at=run.canceling_at or services.clock.now(),
-                kind=EventKind.RUN_CANCELING,
-                message=run.reason or "",
-                level="WARNING",
-            )
-        ],
+    canceling = Event(
+        run_id=run.run_id,
+        at=run.canceling_at or services.clock.now(),
+        kind=EventKind.RUN_CANCELING,
+        message=run.reason or "",
+        level="WARNING",
     )
+    clock = None if run.stop_cause is None else _CLOCKS.get(run.stop_cause)
+    ran_out = [] if clock is None else [replace(canceling, kind=clock, level="ERROR")]
+    services.store.events.append(run.run_id, "canceling", [*ran_out, canceling])
     publish(services, run, RunStatus.CANCELING)

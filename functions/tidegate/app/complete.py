@@ -13,14 +13,16 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from tidegate.app.cancel import stop_run
 from tidegate.app.launch import advance, launch
 from tidegate.app.retry import await_retry, begin_retry, retry_of
 from tidegate.app.run_claim import step_released
 from tidegate.app.services import Services
 from tidegate.app.stop import tell_skipped
+from tidegate.domain.deadline import fails_fast
 from tidegate.domain.event import EventKind
 from tidegate.domain.plan import PlanStep, RunPlan
-from tidegate.domain.run import Run, StepRow, StepStatus
+from tidegate.domain.run import Run, StepRow, StepStatus, StopCause
 from tidegate.domain.task import MAX_REPORT_BYTES, Materialization, Report, StepFailure
 from tidegate.errors import ReportError, RequestError
 from tidegate.ports import AssetRecord, Event
@@ -93,6 +95,9 @@ def _go_on(services: Services, run: Run, plan: RunPlan, row: StepRow) -> None:
     launch(services, step_released(services, run, plan, row.index, row.attempt))
     if row.status is StepStatus.UP_FOR_RETRY:
         await_retry(services, row)
+    elif row.status is StepStatus.FAILURE and fails_fast(run.tags, services.settings):
+        reason = f"step failed: {plan.steps[row.index].key}; the rest was stopped (fail-fast)"
+        stop_run(services, run.run_id, reason=reason, cause=StopCause.STEP_FAILURE)
     else:
         launch(services, advance(services, run, plan, row))
 
@@ -302,6 +307,7 @@ def _events(
         start,
         *logged,
         *_produced(services, run, done, report),
+        *_ran_out_of_time(done, report.failure),
         _outcome(done, row, report.failure),
     ]
 
@@ -318,6 +324,13 @@ def _produced(services: Services, run: Run, done: Event, report: Report) -> Iter
         yield replace(done, kind=EventKind.ASSET_MATERIALIZATION, message=one.asset, data=data)
     for name, metadata in report.output_metadata.items():
         yield replace(done, kind=EventKind.STEP_OUTPUT, message=name, data={"metadata": metadata})
+
+
+def _ran_out_of_time(done: Event, failure: StepFailure | None) -> Iterator[Event]:
+    """What user code raises has kinds; this is how it was ended."""
+    if failure is not None and failure.error == "Timeout" and not failure.kinds:
+        kind = EventKind.STEP_TIMEOUT
+        yield replace(done, kind=kind, level="ERROR", message=failure.message[:_SHOWN])
 
 
 def _outcome(done: Event, row: StepRow, failure: StepFailure | None) -> Event:

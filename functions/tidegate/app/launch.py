@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Iterable
 from datetime import datetime
 
+from tidegate.app.deadlines import watch
 from tidegate.app.run_claim import (
     FIRST,
     first_step_began,
@@ -19,12 +20,13 @@ from tidegate.app.run_claim import (
     run_released,
 )
 from tidegate.app.services import Services
+from tidegate.app.step_task import gathered_for, task_of
 from tidegate.app.stop import as_of_now, stop_late_step, stop_steps, tell_skipped
 from tidegate.domain.arrival import Arrival, Gathered, Verdict, arrival_of, decide
 from tidegate.domain.claim import Claim, ClaimState
 from tidegate.domain.event import EventKind
 from tidegate.domain.limit import place_in_line, pools_of_step, share_of, wants_of_step
-from tidegate.domain.plan import END, FAILED, PlanStep, RunPlan
+from tidegate.domain.plan import END, FAILED, RunPlan
 from tidegate.domain.run import (
     LIVE,
     RUN_LEAVES,
@@ -32,11 +34,11 @@ from tidegate.domain.run import (
     RunStatus,
     StepRow,
     StepStatus,
+    StopCause,
     step_claim_id,
 )
-from tidegate.domain.task import Invocation
 from tidegate.errors import DeploymentError, NotFoundError
-from tidegate.ports import Event, StepTask
+from tidegate.ports import Event
 
 logger = logging.getLogger(__name__)
 
@@ -67,12 +69,13 @@ def launch(services: Services, claims: Iterable[Claim]) -> None:
 def _start_run(services: Services, claim: Claim) -> list[Claim]:
     run_id = claim.launch["run_id"]
     runs = services.store.runs
-    run = runs.move(
+    moved = runs.move(
         run_id,
         leaves=RUN_LEAVES[RunStatus.STARTING],
         to=RunStatus.STARTING,
         at=services.clock.now(),
-    ) or runs.get(run_id)
+    )
+    run = moved or runs.get(run_id)
     if run is None or run.status not in LIVE:
         return _not_started(services, run, claim)
     try:
@@ -81,6 +84,9 @@ def _start_run(services: Services, claim: Claim) -> list[Claim]:
         return finish(services, run, RunStatus.FAILURE, reason=str(error))
     granted: list[Claim] = []
     first = claim.launch.get(FIRST)
+    watch(services, run, StopCause.RUN_TIMEOUT)
+    if moved is None:
+        watch(services, run, StopCause.START_TIMEOUT)  # its start is being repeated
     _tell_started(services, run)
     for index in plan.roots:
         granted += begin_step(services, run, plan, index, Gathered(), has_pools=index == first)
@@ -178,13 +184,6 @@ def _start_claimed_step(services: Services, claim: Claim) -> list[Claim]:
     )
 
 
-def gathered_for(services: Services, run: Run, plan: RunPlan, index: int) -> Gathered:
-    """What a decided step has to know of what arrived at it: which sources of a fan-in are missing."""
-    if not any(one.fan_in for one in plan.steps[index].inputs):
-        return Gathered()
-    return services.store.runs.gathered(run.run_id, str(index))
-
-
 def _start_step(
     services: Services, run: Run, plan: RunPlan, index: int, attempt: int, gathered: Gathered
 ) -> list[Claim]:
@@ -199,47 +198,13 @@ def _start_step(
     # Looked at before and after, see stop.py: before, so that it does not begin; after, so that it does not go on.
     run = as_of_now(services, run)
     if run.status in LIVE:
-        services.launcher.start(_task(services, run, plan.steps[index], attempt, gathered))
+        services.launcher.start(task_of(services, run, plan.steps[index], attempt, gathered))
         run = as_of_now(services, run)
     if run.was_stopped:
         return stop_late_step(services, run, plan, index)
     if services.settings.op_granularity_run_buffer and index in plan.roots:
         return first_step_began(services, run.run_id)
     return []
-
-
-def start_again(services: Services, run: Run, plan: RunPlan, row: StepRow) -> datetime | None:
-    """Start the execution of a step that ought to run. Answers when it began, now or before; None: it is over."""
-    gathered = gathered_for(services, run, plan, row.index)
-    task = _task(services, run, plan.steps[row.index], row.attempt, gathered)
-    return services.launcher.start(task)
-
-
-def _task(
-    services: Services, run: Run, step: PlanStep, attempt: int, gathered: Gathered
-) -> StepTask:
-    return StepTask(
-        run_id=run.run_id,
-        index=step.index,
-        attempt=attempt,
-        function=run.function,
-        task_definition=run.task_definition,
-        compute=step.compute,
-        timeout_seconds=step.timeout_seconds or services.settings.step_timeout_seconds,
-        invocation=Invocation(
-            run_id=run.run_id,
-            job=run.job,
-            step=step.key,
-            index=step.index,
-            attempt=attempt,
-            manifest=run.manifest,
-            assets=run.assets,
-            partition_key=run.partition_key,
-            run_config=run.run_config,
-            tags=run.tags,
-            missing=tuple(sorted(gathered.missing)),
-        ).to_json(),
-    )
 
 
 def advance(services: Services, run: Run, plan: RunPlan, resolved: StepRow) -> list[Claim]:

@@ -254,6 +254,7 @@ def run_document(run: Run) -> dict[str, Any]:
         "assets": None if run.assets is None else list(run.assets),
         "run_key": run.run_key,
         "reason": run.reason,
+        "stop_cause": None if run.stop_cause is None else run.stop_cause.value,
         "skipped": run.was_skipped,
         "lost_to": list(run.lost_to),
         "on_conflict": dict(run.on_conflict),

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tidegate.app.launch import begin_step, gathered_for, launch, plan_of
+from tidegate.app.launch import begin_step, launch, plan_of
 from tidegate.app.services import Services
+from tidegate.app.step_task import gathered_for
 from tidegate.app.stop import stop_late_step
 from tidegate.domain.plan import RunPlan
 from tidegate.domain.retry import Retry, next_attempt

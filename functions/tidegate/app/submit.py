@@ -15,6 +15,7 @@ from tidegate.app.conflict import take_place
 from tidegate.app.services import Services
 from tidegate.domain import partitions
 from tidegate.domain.conflict import OnConflict
+from tidegate.domain.deadline import check_tags
 from tidegate.domain.executor import executor_of
 from tidegate.domain.limit import held_pools, policies_of, pool_capacity, pool_key
 from tidegate.domain.pause import setting_of
@@ -109,7 +110,7 @@ def _new_run(services: Services, request: RunRequest) -> Run:
     _check_partition(manifest, job, request, partition, now)
     if partition is not None:
         tags[PARTITION_TAG] = partition
-    _check_size(config, tags)
+    _check_asked(config, tags)
     if request.run_key is None:
         run_id = services.ids.run_id(now)
     else:
@@ -182,7 +183,8 @@ def _check_slots(services: Services, steps: list[StepDoc], held: tuple[str, ...]
             )
 
 
-def _check_size(config: dict[str, Any], tags: dict[str, str]) -> None:
+def _check_asked(config: dict[str, Any], tags: dict[str, str]) -> None:
+    check_tags(tags)
     try:
         size = len(json.dumps(config).encode()) + len(json.dumps(tags).encode())
     except (TypeError, ValueError) as error:

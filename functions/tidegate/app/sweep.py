@@ -20,10 +20,12 @@ from typing import TypeVar
 from tidegate.app.admit import admit
 from tidegate.app.cancel import carry_out
 from tidegate.app.complete import complete, resume
-from tidegate.app.launch import finish, launch, start_again
+from tidegate.app.expire import expire, overdue
+from tidegate.app.launch import finish, launch
 from tidegate.app.retry import await_retry
 from tidegate.app.run_claim import FIRST
 from tidegate.app.services import Services
+from tidegate.app.step_task import start_again
 from tidegate.app.stop import as_of_now, stop_late_step
 from tidegate.domain.claim import Claim, ClaimState
 from tidegate.domain.event import EventKind
@@ -139,6 +141,9 @@ class _Sweep:
         if claim is None or (claim.state is ClaimState.WAITING and not self._stands(claim)):
             self._count("unadmitted", run_id=run.run_id)
             admit(self._services, run.run_id)
+        elif (deadline := overdue(self._services, run)) and self._is_old(deadline.at):
+            self._count("unexpired", run_id=run.run_id)
+            expire(self._services, run, deadline)
         elif claim.state is ClaimState.DONE:
             self._count("abandoned", run_id=run.run_id)
             reason = "Its place in the queue was given up before it began."
@@ -156,6 +161,11 @@ class _Sweep:
         if not self._is_old(run.created_at):
             return
         services = self._services
+        deadline = overdue(services, run)
+        if deadline is not None and self._is_old(deadline.at):
+            self._count("unexpired", run_id=run.run_id)
+            expire(services, run, deadline)
+            return
         plan = services.manifests.get(run.manifest).plan(run.job, run.assets)
         self._limits_within += limits_of_steps(plan, run, services.executor_of(run))
         rows = services.store.runs.steps(run.run_id)
@@ -188,6 +198,7 @@ class _Sweep:
         elif began is None or self._is_overdue(began, seconds):
             self._count("overdue", run_id=run.run_id, index=row.index)
             complete(self._services, _lost(row, seconds))
+            self._services.launcher.stop(row.run_id, row.index, row.attempt)
         elif began >= self._now - CLOCKS_DIFFER_BY:
             self._count("unstarted", run_id=run.run_id, index=row.index)
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from tidegate.app.expire import at_deadline
 from tidegate.app.launch import launch
 from tidegate.app.retry import retry_step
 from tidegate.app.services import Services
@@ -37,7 +38,11 @@ def pump(services: Services, task: Task) -> None:
     launch(services, granted.values())
 
 
-TASKS: dict[str, Callable[[Services, Task], None]] = {"pump": pump, "retry_step": retry_step}
+TASKS: dict[str, Callable[[Services, Task], None]] = {
+    "deadline": at_deadline,
+    "pump": pump,
+    "retry_step": retry_step,
+}
 """What is done with a task, by its kind."""
 
 

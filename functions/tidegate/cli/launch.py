@@ -42,6 +42,10 @@ Conflict = Annotated[
         help="If a run of the trigger is not over: queue, skip or queue_one.",
     ),
 ]
+FailFast = Annotated[
+    bool | None,
+    typer.Option("--fail-fast/--no-fail-fast", help="The first step that fails stops the rest."),
+]
 Wait = Annotated[bool, typer.Option("--wait", help="Show progress until the run ends.")]
 
 
@@ -58,6 +62,7 @@ def materialize(
     run_key: RunKey = None,
     trigger: Trigger = None,
     on_conflict: Conflict = None,
+    fail_fast: FailFast = None,
     wait: Wait = False,
     as_json: AsJson = False,
     target: Target = None,
@@ -68,7 +73,7 @@ def materialize(
         "materialize",
         {"selection": select}
         | _fields(partition, config, tags, run_key)
-        | {"trigger": trigger, "on_conflict": on_conflict},
+        | {"trigger": trigger, "on_conflict": on_conflict, "fail_fast": fail_fast},
         wait=wait,
         as_json=as_json,
     )
@@ -83,6 +88,7 @@ def launch_job(
     run_key: RunKey = None,
     trigger: Trigger = None,
     on_conflict: Conflict = None,
+    fail_fast: FailFast = None,
     wait: Wait = False,
     as_json: AsJson = False,
     target: Target = None,
@@ -93,7 +99,7 @@ def launch_job(
         "submit",
         {"job": name}
         | _fields(partition, config, tags, run_key)
-        | {"trigger": trigger, "on_conflict": on_conflict},
+        | {"trigger": trigger, "on_conflict": on_conflict, "fail_fast": fail_fast},
         wait=wait,
         as_json=as_json,
     )

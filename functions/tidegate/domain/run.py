@@ -46,8 +46,20 @@ RUN_LEAVES: dict[RunStatus, frozenset[RunStatus]] = {
 }
 """For each status, those it may follow. A finished run never revives: it is in no set of this table.
 
-A CANCELING run whose ``ends_as`` is FAILURE becomes that; nobody but who stops it ends such a run.
+A CANCELING run that ``ends_as`` FAILURE becomes that; nobody but who stops it ends such a run.
 """
+
+
+class StopCause(StrEnum):
+    """What ended a run before its time."""
+
+    CANCEL = "CANCEL"
+    """Somebody asked for it."""
+    QUEUE_TIMEOUT = "QUEUE_TIMEOUT"
+    START_TIMEOUT = "START_TIMEOUT"
+    RUN_TIMEOUT = "RUN_TIMEOUT"
+    STEP_FAILURE = "STEP_FAILURE"
+    """A step failed, and the run was to stop at the first."""
 
 
 class StepStatus(StrEnum):
@@ -118,8 +130,14 @@ class Run:
         """It gave way to others by its conflict policy, and never ran."""
         return self.status is RunStatus.CANCELED and (self.reason or "").startswith(SKIPPED)
 
-    ends_as: RunStatus | None = None
-    """Of a run that is CANCELING: what it becomes. None is CANCELED; a run that a clock or a failed step stops, fails."""
+    stop_cause: StopCause | None = None
+    """Why it is being stopped, or was."""
+
+    @property
+    def ends_as(self) -> RunStatus:
+        """What it becomes, being stopped: a run that a clock or a failed step stops, fails."""
+        is_canceled = self.stop_cause in (None, StopCause.CANCEL)
+        return RunStatus.CANCELED if is_canceled else RunStatus.FAILURE
 
     @property
     def was_stopped(self) -> bool:

@@ -57,6 +57,10 @@ class Settings:
     start_timeout_seconds: int = 180
     max_runtime_seconds: int = 0
     """0: no limit."""
+    queue_timeout_seconds: int = 0
+    """0: no limit."""
+    fail_fast: bool = False
+    """The first step of a run that fails stops the rest of it."""
     max_run_retries: int = 0
     run_retry_strategy: str = "FROM_FAILURE"
     run_retry_delay_seconds: float = 0

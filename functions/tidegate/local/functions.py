@@ -28,6 +28,8 @@ from tidegate.local.stepper import Done
 Handler = Callable[[Any], Any]
 
 MAX_PAYLOAD_BYTES = 6 * 1024 * 1024
+MAX_DURATION = timedelta(minutes=15)
+_TIMED_OUT = f"Task timed out after {MAX_DURATION.total_seconds():.2f} seconds"
 ASYNC_RETRY_DELAYS = (timedelta(minutes=1), timedelta(minutes=2))
 """Lambda tries an asynchronous event three times."""
 
@@ -208,8 +210,11 @@ class Functions:
             return
         if function.takes is None:
             done(answer)
-        else:
-            self._loop.call_later(function.takes(event), lambda: done(answer))
+            return
+        takes = function.takes(event)
+        if takes > MAX_DURATION:
+            takes, answer = MAX_DURATION, _failure("Sandbox.Timedout", _TIMED_OUT)
+        self._loop.call_later(takes, lambda: done(answer))
 
     def _deliver(self, function: Function, event: Any) -> Answer:
         if self._faults.delivers_twice(function.name):

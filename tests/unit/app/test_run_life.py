@@ -250,6 +250,7 @@ def test_a_report_that_does_not_fit_its_step_is_refused_by_field(
     ("error", "cause", "reason"),
     [
         ("States.Timeout", "", "Timeout: The step ran out of time."),
+        ("States.ABORTED", "", "Aborted: Its execution was stopped."),
         (
             "Sandbox.Timedout",
             '{"errorType": "Sandbox.Timedout", "errorMessage": "RequestId: 1 Error: Task timed out after 900.00 seconds"}',
@@ -280,3 +281,5 @@ def test_user_code_that_dies_ends_as_a_failure_that_says_how(
     (row,) = tg.store.runs.steps(run_id)
     assert row.reason == reason
     assert tg.status(run_id) == "FAILURE"
+    told = [str(one.kind) for one in tg.store.events.read(run_id).items]
+    assert ("STEP_TIMEOUT" in told) == reason.startswith("Timeout")

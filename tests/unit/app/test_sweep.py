@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -138,7 +139,7 @@ def test_a_step_on_lambda_whose_execution_was_lost_fails_when_no_lambda_can_stil
 def test_a_step_whose_execution_was_never_started_is_started_and_given_its_time(
     world: Make,
 ) -> None:
-    tg = world(SETTINGS, ONE=ONE)
+    tg = world(replace(SETTINGS, start_timeout_seconds=0), ONE=ONE)
     run_id = tg.submit("ONE")
     dies(tg, "launcher", "start", after=False)
     lost(lambda: admit(tg.services, tg.wake_ups.waiting.pop()))

@@ -120,7 +120,7 @@ class RunRow(RunsTable):
     finished_at = UTCDateTimeAttribute(null=True)
     reason = UnicodeAttribute(null=True)
     lost_to = UnicodeSetAttribute(null=True)
-    ends_as = UnicodeAttribute(null=True)
+    stop_cause = UnicodeAttribute(null=True)
     asked = PackedAttribute()
     """What the run was asked to do and never changes: tags, run config, assets. Packed, because each change of the
     status pays for the whole item."""

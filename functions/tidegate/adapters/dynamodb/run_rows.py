@@ -8,7 +8,7 @@ from tidegate.adapters.dynamodb.models import NodeRow, RunRow, StepStateRow
 from tidegate.adapters.dynamodb.packed import fitting, pack, unpack
 from tidegate.adapters.text import stamp, storable
 from tidegate.domain.arrival import Gathered
-from tidegate.domain.run import Run, RunStatus, StepRow, StepStatus
+from tidegate.domain.run import Run, RunStatus, StepRow, StepStatus, StopCause
 
 RUN = "run"
 STEP = "step#"
@@ -100,7 +100,7 @@ def run_of(row: RunRow) -> Run:
         finished_at=row.finished_at,
         reason=row.reason,
         lost_to=tuple(sorted(row.lost_to or ())),
-        ends_as=None if row.ends_as is None else RunStatus(row.ends_as),
+        stop_cause=None if row.stop_cause is None else StopCause(row.stop_cause),
     )
 
 

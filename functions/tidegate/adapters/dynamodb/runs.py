@@ -27,7 +27,7 @@ from tidegate.adapters.dynamodb.table import translated
 from tidegate.adapters.text import storable
 from tidegate.domain.arrival import Arrival, Gathered
 from tidegate.domain.retention import calendar_expires, parts_expire, run_expires
-from tidegate.domain.run import Run, RunStatus, StepRow, StepStatus
+from tidegate.domain.run import Run, RunStatus, StepRow, StepStatus, StopCause
 from tidegate.ports import Clock, Page
 
 ABSENT: Condition = RunsTable.pk.does_not_exist()
@@ -118,7 +118,7 @@ class DynamoRunStore:
         at: datetime,
         reason: str | None = None,
         lost_to: tuple[str, ...] = (),
-        ends_as: RunStatus | None = None,
+        stop_cause: StopCause | None = None,
     ) -> Run | None:
         """Key: pk run id, sk ``run``. Condition: status in ``leaves``. 1 write unit for each KB, and 2 for the index.
 
@@ -139,8 +139,8 @@ class DynamoRunStore:
             actions.append(_or_remove(RunRow.reason, storable(reason)))
         if lost_to:
             actions.append(RunRow.lost_to.set(set(lost_to)))
-        if ends_as is not None:
-            actions.append(RunRow.ends_as.set(ends_as))
+        if stop_cause is not None:
+            actions.append(RunRow.stop_cause.set(stop_cause))
         row, moved = write.update(
             "runs.move", RunRow, run_id, RUN, actions, status_in(RunRow, leaves)
         )

@@ -9,7 +9,7 @@ from threading import RLock
 
 from tidegate.adapters.text import stamp, storable
 from tidegate.domain.arrival import Arrival, Gathered
-from tidegate.domain.run import Run, RunStatus, StepRow, StepStatus
+from tidegate.domain.run import Run, RunStatus, StepRow, StepStatus, StopCause
 from tidegate.ports import Page
 
 
@@ -44,7 +44,7 @@ class MemoryRunStore:
         at: datetime,
         reason: str | None = None,
         lost_to: tuple[str, ...] = (),
-        ends_as: RunStatus | None = None,
+        stop_cause: StopCause | None = None,
     ) -> Run | None:
         with self._lock:
             run = self._runs.get(run_id)
@@ -58,7 +58,7 @@ class MemoryRunStore:
                 finished_at=at if to.is_finished else run.finished_at,
                 reason=run.reason if reason is None else storable(reason),
                 lost_to=tuple(sorted(lost_to)) or run.lost_to,
-                ends_as=run.ends_as if ends_as is None else ends_as,
+                stop_cause=stop_cause or run.stop_cause,
             )
             self._runs[run_id] = run
             return run

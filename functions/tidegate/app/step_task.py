@@ -1,0 +1,54 @@
+"""What the execution of a step is given, and starting one that was lost."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from tidegate.app.services import Services
+from tidegate.domain.arrival import Gathered
+from tidegate.domain.plan import PlanStep, RunPlan
+from tidegate.domain.run import Run, StepRow
+from tidegate.domain.task import Invocation
+from tidegate.ports import StepTask
+
+
+def gathered_for(services: Services, run: Run, plan: RunPlan, index: int) -> Gathered:
+    """What a decided step has to know of what arrived at it: which sources of a fan-in are missing."""
+    if not any(one.fan_in for one in plan.steps[index].inputs):
+        return Gathered()
+    return services.store.runs.gathered(run.run_id, str(index))
+
+
+def start_again(services: Services, run: Run, plan: RunPlan, row: StepRow) -> datetime | None:
+    """Start the execution of a step that ought to run. Answers when it began, now or before; None: it is over."""
+    gathered = gathered_for(services, run, plan, row.index)
+    task = task_of(services, run, plan.steps[row.index], row.attempt, gathered)
+    return services.launcher.start(task)
+
+
+def task_of(
+    services: Services, run: Run, step: PlanStep, attempt: int, gathered: Gathered
+) -> StepTask:
+    """What the attempt's execution is given."""
+    return StepTask(
+        run_id=run.run_id,
+        index=step.index,
+        attempt=attempt,
+        function=run.function,
+        task_definition=run.task_definition,
+        compute=step.compute,
+        timeout_seconds=step.timeout_seconds or services.settings.step_timeout_seconds,
+        invocation=Invocation(
+            run_id=run.run_id,
+            job=run.job,
+            step=step.key,
+            index=step.index,
+            attempt=attempt,
+            manifest=run.manifest,
+            assets=run.assets,
+            partition_key=run.partition_key,
+            run_config=run.run_config,
+            tags=run.tags,
+            missing=tuple(sorted(gathered.missing)),
+        ).to_json(),
+    )
