@@ -812,6 +812,21 @@ def test_a_rate_that_is_taken_away_lets_those_go_who_waited_for_it(
     assert ids(rated.set_rate("api", None)) == ["b", "c"]
 
 
+def test_who_would_not_wait_starts_no_sooner_than_the_rate_lets_it(
+    rated: Admission, store: AdmissionStore, claim: ClaimFactory, clock: FixedClock
+) -> None:
+    """A closed gate has it look who waits, and ask again."""
+    rated.acquire(claim("a", "api"))
+    store.set_gate("api", None, CLOSED)
+
+    early = rated.try_acquire(claim("b", "api"))
+    clock.moment += HALF
+    on_time = rated.try_acquire(claim("c", "api"))
+
+    assert early.claim.state is ClaimState.DONE
+    assert on_time.claim.state is ClaimState.HELD
+
+
 def test_a_new_capacity_leaves_the_rate_as_it_is(rated: Admission) -> None:
     rated.set_limit("api", 5)
 

@@ -54,6 +54,14 @@ def test_invariants_hold_after_every_access(part: int) -> None:
         World(seed, KINDS[WEIGHTED[seed // PARTS % len(WEIGHTED)]]).run()
 
 
+@pytest.mark.parametrize("seed", [128, 742, 2478])
+def test_who_looks_again_before_it_gives_up_starts_no_sooner_than_the_rate_lets_it(
+    seed: int,
+) -> None:
+    """Schedules in which it once did."""
+    World(seed, KINDS["rates"]).run()
+
+
 def test_the_same_seed_is_the_same_schedule() -> None:
     first, second = World(7, KINDS["with faults"]), World(7, KINDS["with faults"])
 

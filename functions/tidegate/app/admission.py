@@ -26,7 +26,7 @@ from tidegate.app.line import LineChanged, LineMoved, Lines
 from tidegate.app.patience import Patience
 from tidegate.app.pump import Pump, held_at
 from tidegate.app.turns import turn_for
-from tidegate.domain.admission import spend_of, verdict
+from tidegate.domain.admission import ready, spend_of, verdict
 from tidegate.domain.claim import (
     CLOSED,
     UNLIMITED,
@@ -356,11 +356,12 @@ def _limits(lines: dict[str, Line]) -> list[Limit]:
 
 
 def _spend(to: Claim | None, limits: Iterable[Limit], now: datetime) -> dict[str, Spend]:
-    """What a claim takes of the rates of these limits, as they were seen."""
+    """What a claim takes of the rates of these limits, as they were seen; one that lets it not start yet refuses it."""
     return {
         limit.key: spend_of(limit, limit.rate, to.starts_of(limit.key), now)
         for limit in limits
         if to is not None and limit.rate is not None and to.units_of(limit.key)
+        if ready(limit, to.starts_of(limit.key), now) <= now
     }
 
 
