@@ -23,6 +23,7 @@ def lives(settings: Settings) -> dict[str, int]:
         "reports/": of_run,
         "invocations/": of_run,
         "control/manifests/": of_run,
+        "control/mappings/": of_run,
         "logs/": settings.event_retention_days,
     }
 

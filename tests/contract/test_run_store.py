@@ -373,14 +373,14 @@ class TestSteps:
         assert runs.step("run-1", 0) == winners[0]
 
     def test_steps_are_listed_by_number_and_only_those_of_the_run(self, runs: RunStore) -> None:
-        for index in (1000, 2, 10):
+        for index in (12_000_000, 1000, 2, 10):
             runs.start_step("run-1", index, attempt=1, at=AT)
         runs.start_step("run-10", 1, attempt=1, at=AT)
         runs.gather("run-1", "3", Arrival(arrived=2))
 
         listed = runs.steps("run-1")
 
-        assert [row.index for row in listed] == [2, 10, 1000]
+        assert [row.index for row in listed] == [2, 10, 1000, 12_000_000]
         assert listed[0] == runs.step("run-1", 2)
 
 

@@ -157,6 +157,7 @@ def test_what_belongs_to_one_run_expires_some_time_after_it_and_assets_do_not(
         "reports/": 120,
         "invocations/": 120,
         "control/manifests/": 120,
+        "control/mappings/": 120,
         "logs/": 30,
     }
 

@@ -99,3 +99,18 @@ def test_handlers_are_thin(path: Path) -> None:
         return
 
     assert len(path.read_text().splitlines()) <= 40
+
+
+APP = [one for one in sorted((PACKAGE / "app").glob("*.py")) if one.name != "planning.py"]
+KNOWS_DECLARATIONS = {"advance.py", "run_claim.py"}
+"""They look up steps by the number of a declaration, not by that of a row."""
+
+
+@pytest.mark.parametrize("path", APP, ids=lambda p: p.name)
+def test_the_plan_of_a_run_has_its_mapped_steps(path: Path) -> None:
+    """``planning.plan_of`` and ``RunPlan.step`` know them; a manifest, and ``RunPlan.steps``, know declarations alone."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Subscript) and path.name not in KNOWS_DECLARATIONS:
+            assert not ast.unparse(node.value).endswith(".steps"), f"line {node.lineno}"
+        if isinstance(node, ast.Call) and path.name != "submit.py":
+            assert not ast.unparse(node.func).endswith(".plan"), f"line {node.lineno}"

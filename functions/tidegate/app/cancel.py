@@ -11,7 +11,8 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 
-from tidegate.app.launch import finish, launch, plan_of, publish
+from tidegate.app.launch import finish, launch, publish
+from tidegate.app.planning import plan_if_known
 from tidegate.app.services import Services
 from tidegate.app.stop import stop_steps
 from tidegate.domain.event import EventKind
@@ -103,7 +104,7 @@ def carry_out(services: Services, run: Run) -> Run:
     """
     if run.status is RunStatus.CANCELING:
         _tell(services, run)
-        plan = plan_of(services, run) if run.started_at is not None else None
+        plan = plan_if_known(services, run) if run.started_at is not None else None
         if plan is not None:
             claims, trouble = stop_steps(services, run, plan)
             launch(services, claims)

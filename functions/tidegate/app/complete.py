@@ -13,8 +13,10 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from tidegate.app.advance import advance
 from tidegate.app.cancel import stop_run
-from tidegate.app.launch import advance, launch
+from tidegate.app.launch import launch
+from tidegate.app.planning import keep_mapping_keys, plan_of
 from tidegate.app.retry import await_retry, begin_retry, retry_of
 from tidegate.app.run_claim import step_released
 from tidegate.app.services import Services
@@ -45,11 +47,12 @@ def complete(services: Services, outcome: Mapping[str, Any]) -> None:
     if run is None:
         logger.warning("complete_without_run", extra={"run_id": run_id})
         return
-    plan = services.manifests.get(run.manifest).plan(run.job, run.assets)
-    if not 0 <= index < len(plan.steps):
+    plan = plan_of(services, run)
+    if not plan.has(index):
         raise RequestError(f"Run {run_id} has no step number {index}.")
-    step = plan.steps[index]
+    step = plan.step(index)
     report = _report(services, outcome, run, step, attempt)
+    keep_mapping_keys(services, report)
     row, wrote = services.store.runs.resolve_step(
         _ended(services, run, plan, step, report), leaves=_STARTED
     )
@@ -72,7 +75,7 @@ def resume(services: Services, run: Run, plan: RunPlan, row: StepRow, *, is_told
 
     ``is_told``: its events are there. Else they are made from the row; what else the report said is lost.
     """
-    step = plan.steps[row.index]
+    step = plan.step(row.index)
     if not is_told and row.status is StepStatus.SKIPPED:
         tell_skipped(services, run, step, row)
     elif not is_told:
@@ -96,10 +99,11 @@ def _go_on(services: Services, run: Run, plan: RunPlan, row: StepRow) -> None:
     if row.status is StepStatus.UP_FOR_RETRY:
         await_retry(services, row)
     elif row.status is StepStatus.FAILURE and fails_fast(run.tags, services.settings):
-        reason = f"step failed: {plan.steps[row.index].key}; the rest was stopped (fail-fast)"
+        reason = f"step failed: {plan.step(row.index).key}; the rest was stopped (fail-fast)"
         stop_run(services, run.run_id, reason=reason, cause=StopCause.STEP_FAILURE)
     else:
-        launch(services, advance(services, run, plan, row))
+        # What the step has made may have opened steps that are mapped over it.
+        launch(services, advance(services, run, plan_of(services, run), row))
 
 
 def _identity(outcome: Mapping[str, Any]) -> tuple[str, int, int]:
@@ -207,6 +211,7 @@ def _check(report: Report, run: Run, step: PlanStep, attempt: int) -> None:
             raise ReportError(
                 f"The report materializes {one.asset!r}, which {step.key!r} does not make."
             )
+    _check_mapping_keys(report, step)
     if report.failure is None:
         lacking = sorted(
             one.name for one in step.outputs if one.required and one.name not in report.produced
@@ -215,6 +220,18 @@ def _check(report: Report, run: Run, step: PlanStep, attempt: int) -> None:
             raise ReportError(
                 f"The report says success but lacks the required output {lacking[0]!r}."
             )
+
+
+def _check_mapping_keys(report: Report, step: PlanStep) -> None:
+    """Every dynamic output that was produced, and no other, has mapping keys."""
+    dynamic = {one.name for one in step.outputs if one.is_dynamic} & set(report.produced)
+    odd = sorted(dynamic ^ set(report.mapping_keys)) if report.failure is None else []
+    if odd:
+        raise ReportError(
+            f"The report says nothing of the values of {odd[0]!r}."
+            if odd[0] in dynamic
+            else f"The report has mapping keys of {odd[0]!r}, which {step.key!r} did not produce."
+        )
 
 
 def _death(outcome: Mapping[str, Any]) -> StepFailure:

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from tidegate.app.deadlines import watch
+from tidegate.app.planning import declared_plan, plan_if_known, plan_of
 from tidegate.app.run_claim import (
     FIRST,
     first_step_began,
@@ -21,18 +22,17 @@ from tidegate.app.run_claim import (
 )
 from tidegate.app.services import Services
 from tidegate.app.step_task import gathered_for, task_of
-from tidegate.app.stop import as_of_now, stop_late_step, stop_steps, tell_skipped
-from tidegate.domain.arrival import Arrival, Gathered, Verdict, arrival_of, decide
+from tidegate.app.stop import as_of_now, stop_late_step, stop_steps
+from tidegate.domain.arrival import Gathered
 from tidegate.domain.claim import Claim, ClaimState
 from tidegate.domain.event import EventKind
 from tidegate.domain.limit import place_in_line, pools_of_step, share_of, wants_of_step
-from tidegate.domain.plan import END, FAILED, RunPlan
+from tidegate.domain.plan import RunPlan
 from tidegate.domain.run import (
     LIVE,
     RUN_LEAVES,
     Run,
     RunStatus,
-    StepRow,
     StepStatus,
     StopCause,
     step_claim_id,
@@ -43,7 +43,6 @@ from tidegate.ports import Event
 logger = logging.getLogger(__name__)
 
 BUS_DETAIL_TYPE = "tidegate.run"
-_NOT_BEGUN: frozenset[StepStatus | None] = frozenset({None, StepStatus.WAITING})
 
 
 def launch(services: Services, claims: Iterable[Claim]) -> None:
@@ -79,7 +78,7 @@ def _start_run(services: Services, claim: Claim) -> list[Claim]:
     if run is None or run.status not in LIVE:
         return _not_started(services, run, claim)
     try:
-        plan = services.manifests.get(run.manifest).plan(run.job, run.assets)
+        plan = declared_plan(services, run)
     except (DeploymentError, NotFoundError) as error:
         return finish(services, run, RunStatus.FAILURE, reason=str(error))
     granted: list[Claim] = []
@@ -98,7 +97,7 @@ def _not_started(services: Services, run: Run | None, claim: Claim) -> list[Clai
     """Cancelled while it was being granted or launched, or long finished: give the slots on."""
     if run is None or not run.was_stopped:
         return list(services.admission.release(claim.claim_id))
-    plan = plan_of(services, run)
+    plan = plan_if_known(services, run)
     granted = run_released(services, run, plan)
     if plan is not None:
         # A call that died here may have begun a step when the run was being stopped already.
@@ -142,7 +141,7 @@ def begin_step(
 
     ``has_pools``: the run's claim holds its pools for it.
     """
-    step, settings = plan.steps[index], services.settings
+    step, settings = plan.step(index), services.settings
     wants = wants_of_step(step, settings, run, services.executor_of(run))
     if has_pools:
         held = pools_of_step(step, settings, run)
@@ -175,10 +174,10 @@ def _start_claimed_step(services: Services, claim: Claim) -> list[Claim]:
     run = services.store.runs.get(run_id)
     if run is None or run.status not in LIVE:
         released = services.admission.release(claim.claim_id)
-        known = None if run is None else plan_of(services, run)
+        known = None if run is None else plan_if_known(services, run)
         late = [] if run is None or known is None else stop_late_step(services, run, known, index)
         return [*released, *late]
-    plan = services.manifests.get(run.manifest).plan(run.job, run.assets)
+    plan = plan_of(services, run)
     return _start_step(
         services, run, plan, index, attempt, gathered_for(services, run, plan, index)
     )
@@ -198,97 +197,13 @@ def _start_step(
     # Looked at before and after, see stop.py: before, so that it does not begin; after, so that it does not go on.
     run = as_of_now(services, run)
     if run.status in LIVE:
-        services.launcher.start(task_of(services, run, plan.steps[index], attempt, gathered))
+        services.launcher.start(task_of(services, run, plan, plan.step(index), attempt, gathered))
         run = as_of_now(services, run)
     if run.was_stopped:
         return stop_late_step(services, run, plan, index)
     if services.settings.op_granularity_run_buffer and index in plan.roots:
         return first_step_began(services, run.run_id)
     return []
-
-
-def advance(services: Services, run: Run, plan: RunPlan, resolved: StepRow) -> list[Claim]:
-    """Let a resolved step arrive at everything that waits for it. Answers claims to launch.
-
-    Not in a run that is being cancelled: whoever does that ends it, and nothing of it begins.
-    """
-    if run.was_stopped or resolved.status is StepStatus.CANCELED:
-        return []
-    granted: list[Claim] = []
-    todo = deque([resolved])
-    while todo:
-        row = todo.popleft()
-        if row.status in (StepStatus.FAILURE, StepStatus.CANCELED):
-            # Before its dependents arrive anywhere, so that the end of the run cannot come without it.
-            services.store.runs.gather(run.run_id, FAILED, Arrival(arrived=row.index))
-        for dependent in plan.dependents[row.index]:
-            gathered = _arrive(services, run, plan, row, str(dependent))
-            if gathered is not None:
-                step_claims, skipped = _decide(services, run, plan, dependent, gathered)
-                granted += step_claims
-                todo.extend(skipped)
-        if not plan.dependents[row.index] and _arrive(services, run, plan, row, END) is not None:
-            granted += _end(services, run, plan)
-    return granted
-
-
-def _arrive(
-    services: Services, run: Run, plan: RunPlan, row: StepRow, node: str
-) -> Gathered | None:
-    """Add the step to the node, through its joins. The gathered set if the node is full now, else None."""
-    arrival = arrival_of(
-        plan, source=row.index, node=node, failed=row.failed, produced=row.produced
-    )
-    for place, number, full in plan.join_path(node, row.index):
-        gathered = services.store.runs.gather(
-            run.run_id,
-            place,
-            Arrival(arrived=number, failed=arrival.failed, missing=arrival.missing),
-        )
-        if len(gathered.arrived) < full:
-            return None
-        arrival = Arrival(arrived=number, failed=gathered.failed, missing=gathered.missing)
-    return gathered
-
-
-def _decide(
-    services: Services, run: Run, plan: RunPlan, index: int, gathered: Gathered
-) -> tuple[list[Claim], list[StepRow]]:
-    step = plan.steps[index]
-    decision = decide(step, gathered)
-    if decision.verdict is Verdict.RUN:
-        return begin_step(services, run, plan, index, gathered), []
-    names = ", ".join(plan.steps[one].key for one in decision.because[:5])
-    if len(decision.because) > 5:
-        names += f" and {len(decision.because) - 5} more"
-    abandoned = decision.verdict is Verdict.ABANDON
-    reason = f"upstream failed: {names}" if abandoned else f"not produced upstream: {names}"
-    now = services.clock.now()
-    row, _ = services.store.runs.resolve_step(
-        StepRow(
-            run_id=run.run_id,
-            index=index,
-            status=StepStatus.SKIPPED,
-            reason=reason,
-            failed=abandoned,
-            finished_at=now,
-        ),
-        leaves=_NOT_BEGUN,
-    )
-    if row.status is not StepStatus.SKIPPED:
-        return [], []
-    tell_skipped(services, run, step, row)
-    return [], [row]
-
-
-def _end(services: Services, run: Run, plan: RunPlan) -> list[Claim]:
-    failed = sorted(services.store.runs.gathered(run.run_id, FAILED).arrived)
-    if not failed:
-        return finish(services, run, RunStatus.SUCCESS, reason=None)
-    names = ", ".join(plan.steps[index].key for index in failed[:5])
-    more = f" and {len(failed) - 5} more" if len(failed) > 5 else ""
-    steps = "step" if len(failed) == 1 else "steps"
-    return finish(services, run, RunStatus.FAILURE, reason=f"{steps} failed: {names}{more}")
 
 
 _ENDINGS = {
@@ -318,7 +233,7 @@ def finish(
     if not ended.status.is_finished:
         return []
     tell_ended(services, ended)
-    return run_released(services, run, plan_of(services, run))
+    return run_released(services, run, plan_if_known(services, run))
 
 
 def tell_ended(services: Services, run: Run) -> None:
@@ -332,14 +247,6 @@ def tell_ended(services: Services, run: Run) -> None:
     )
     services.store.events.append(run.run_id, "end", [event])
     publish(services, run, run.status)
-
-
-def plan_of(services: Services, run: Run) -> RunPlan | None:
-    """None: its manifest is gone, which is why it ends; no step of it ever began."""
-    try:
-        return services.manifests.get(run.manifest).plan(run.job, run.assets)
-    except (DeploymentError, NotFoundError):
-        return None
 
 
 def publish(services: Services, run: Run, status: RunStatus) -> None:

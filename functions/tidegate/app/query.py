@@ -6,6 +6,7 @@ import json
 from datetime import datetime
 from typing import Any
 
+from tidegate.app.planning import plan_of
 from tidegate.app.services import Services
 from tidegate.domain.admission import ready
 from tidegate.domain.claim import ClaimState, Explanation, Limit
@@ -65,7 +66,7 @@ def statuses_of(status: str) -> frozenset[RunStatus]:
 def show_run(services: Services, run_id: str) -> dict[str, Any]:
     """The run, each of its steps in plan order, and why what waits is waiting."""
     run = run_of(services, run_id)
-    plan = services.manifests.get(run.manifest).plan(run.job, run.assets)
+    plan = plan_of(services, run)
     rows = {row.index: row for row in services.store.runs.steps(run_id)}
     document = run_document(run)
     document["waiting"] = None
@@ -79,10 +80,10 @@ def show_run(services: Services, run_id: str) -> dict[str, Any]:
     document["steps"] = [
         _step_document(run, step.key, rows.get(step.index), step.index)
         | {
-            "upstream": [plan.steps[one].key for one in step.upstream],
+            "upstream": [plan.name_of(one) for one in step.upstream],
             "waiting": why.get(step.index),
         }
-        for step in plan.steps
+        for step in plan.all_steps()
     ]
     return document
 
@@ -90,18 +91,18 @@ def show_run(services: Services, run_id: str) -> dict[str, Any]:
 def run_status(services: Services, run_id: str) -> dict[str, Any]:
     """The run and counts of its steps by status: what a caller that waits asks for, cheap to answer."""
     run = run_of(services, run_id)
-    plan = services.manifests.get(run.manifest).plan(run.job, run.assets)
+    plan = plan_of(services, run)
     rows = services.store.runs.steps(run_id)
     counts: dict[str, int] = {}
     for row in rows:
         counts[row.status.value] = counts.get(row.status.value, 0) + 1
-    unknown = len(plan.steps) - len(rows)
+    unknown = plan.count - len(rows)
     if unknown:
         counts[StepStatus.PENDING.value] = counts.get(StepStatus.PENDING.value, 0) + unknown
-    running = [plan.steps[row.index].key for row in rows if row.status is StepStatus.STARTED]
+    running = [plan.step(row.index).key for row in rows if row.status is StepStatus.STARTED]
     return run_document(run) | {
         "counts": counts,
-        "total": len(plan.steps),
+        "total": plan.count,
         "running": running,
         "waiting": _why(services, run, rows),
     }

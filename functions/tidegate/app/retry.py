@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tidegate.app.launch import begin_step, launch, plan_of
+from tidegate.app.launch import begin_step, launch
+from tidegate.app.planning import plan_if_known, plan_of
 from tidegate.app.services import Services
 from tidegate.app.step_task import gathered_for
 from tidegate.app.stop import stop_late_step
@@ -26,7 +27,7 @@ def retry_of(
     if run.status not in LIVE or not services.executor_of(run).retries:
         return None
     name = execution_name(run.run_id, index, attempt)
-    return next_attempt(plan.steps[index].retry, failure, attempt, name=name)
+    return next_attempt(plan.step(index).retry, failure, attempt, name=name)
 
 
 def await_retry(services: Services, row: StepRow) -> None:
@@ -49,13 +50,13 @@ def retry_step(services: Services, task: Mapping[str, Any]) -> None:
     run, row = services.store.runs.get(run_id), services.store.runs.step(run_id, index)
     if run is not None and run.was_stopped:
         # A call that died here may have begun the attempt when the run was being stopped already.
-        stopped = plan_of(services, run)
+        stopped = plan_if_known(services, run)
         launch(services, [] if stopped is None else stop_late_step(services, run, stopped, index))
     if run is None or run.status not in LIVE:
         return
     if row is None or row.status.is_resolved or row.attempt not in (attempt - 1, attempt):
         return
-    plan = services.manifests.get(run.manifest).plan(run.job, run.assets)
+    plan = plan_of(services, run)
     gathered = gathered_for(services, run, plan, index)
     launch(services, begin_step(services, run, plan, index, gathered, attempt=attempt))
 

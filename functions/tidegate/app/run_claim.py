@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from tidegate.app.admission import RETENTION
 from tidegate.app.patience import Patience
+from tidegate.app.planning import declared_plan
 from tidegate.app.services import Services
 from tidegate.domain.admission import ready
 from tidegate.domain.claim import MAX_PRIORITY, UNLIMITED, Claim, ClaimState, Limit, Want
@@ -44,7 +45,7 @@ def claim_of(services: Services, run: Run) -> Claim:
     """Raises:
     DeploymentError, NotFoundError: the run's manifest, or its job in there, is gone.
     """
-    plan = services.manifests.get(run.manifest).plan(run.job, run.assets)
+    plan = declared_plan(services, run)
     more, said = _for_first_step(services, run, plan)
     wants = (*wants_of_run(run, services.settings), *more)
     return Claim(
@@ -70,7 +71,7 @@ def step_released(
 ) -> list[Claim]:
     """Release what a step held, now that this attempt of it is over. Answers claims to launch. Twice is once."""
     granted: list[Claim] = []
-    if plan.steps[index].pools or services.executor_of(run).is_limited:
+    if plan.step(index).pools or services.executor_of(run).is_limited:
         granted += services.admission.release(step_claim_id(run.run_id, index, attempt))
     if attempt == 1 and index in plan.roots and len(plan.steps) > 1 and begins_in_pools(plan, run):
         granted += first_slots_free(services, run, index)

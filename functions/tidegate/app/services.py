@@ -12,6 +12,7 @@ from tidegate.manifest.document import Manifest
 
 if TYPE_CHECKING:
     from tidegate.app.admission import Admission
+    from tidegate.domain.plan import RunPlan
     from tidegate.domain.run import Run
     from tidegate.domain.settings import Settings
     from tidegate.ports import Alarms, Blobs, Bus, Clock, Ids, Launcher, RunQueue, Store
@@ -76,6 +77,8 @@ class Services:
     """At most, of the functions that serve one deployment."""
     published: set[str] = field(default_factory=set)
     """Manifests this process has published already."""
+    opened: dict[str, RunPlan] = field(default_factory=dict)
+    """Plans with mapped steps, by run; see ``planning.py``."""
 
     def executor_of(self, run: Run) -> Executor:
         """What holds within the run: by its config, else its job's.

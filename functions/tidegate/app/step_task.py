@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from tidegate.app.planning import collected
 from tidegate.app.services import Services
 from tidegate.domain.arrival import Gathered
 from tidegate.domain.plan import PlanStep, RunPlan
@@ -14,20 +15,23 @@ from tidegate.ports import StepTask
 
 def gathered_for(services: Services, run: Run, plan: RunPlan, index: int) -> Gathered:
     """What a decided step has to know of what arrived at it: which sources of a fan-in are missing."""
-    if not any(one.fan_in for one in plan.steps[index].inputs):
+    if not any(one.fan_in and not one.collects for one in plan.step(index).inputs):
         return Gathered()
-    return services.store.runs.gathered(run.run_id, str(index))
+    missing: set[int] = set()
+    for node in sorted({plan.declared(index), index}):
+        missing |= services.store.runs.gathered(run.run_id, str(node)).missing
+    return Gathered(missing=frozenset(missing))
 
 
 def start_again(services: Services, run: Run, plan: RunPlan, row: StepRow) -> datetime | None:
     """Start the execution of a step that ought to run. Answers when it began, now or before; None: it is over."""
     gathered = gathered_for(services, run, plan, row.index)
-    task = task_of(services, run, plan.steps[row.index], row.attempt, gathered)
+    task = task_of(services, run, plan, plan.step(row.index), row.attempt, gathered)
     return services.launcher.start(task)
 
 
 def task_of(
-    services: Services, run: Run, step: PlanStep, attempt: int, gathered: Gathered
+    services: Services, run: Run, plan: RunPlan, step: PlanStep, attempt: int, gathered: Gathered
 ) -> StepTask:
     """What the attempt's execution is given."""
     return StepTask(
@@ -41,7 +45,7 @@ def task_of(
         invocation=Invocation(
             run_id=run.run_id,
             job=run.job,
-            step=step.key,
+            step=step.declared_key,
             index=step.index,
             attempt=attempt,
             manifest=run.manifest,
@@ -50,5 +54,7 @@ def task_of(
             run_config=run.run_config,
             tags=run.tags,
             missing=tuple(sorted(gathered.missing)),
+            mapping_key=step.mapping_key,
+            collected=collected(services, run, plan, step),
         ).to_json(),
     )

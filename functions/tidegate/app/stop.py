@@ -102,7 +102,7 @@ def _stop_execution(services: Services, row: StepRow) -> None:
 
 def _let_go(services: Services, run: Run, plan: RunPlan, row: StepRow) -> list[Claim]:
     """Tell of the end of a stopped step, and release what it held or waited for."""
-    step = plan.steps[row.index]
+    step = plan.step(row.index)
     if row.status is StepStatus.SKIPPED:
         tell_skipped(services, run, step, row)
     else:

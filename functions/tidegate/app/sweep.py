@@ -22,6 +22,7 @@ from tidegate.app.cancel import carry_out
 from tidegate.app.complete import complete, resume
 from tidegate.app.expire import expire, overdue
 from tidegate.app.launch import finish, launch
+from tidegate.app.planning import plan_of
 from tidegate.app.retry import await_retry
 from tidegate.app.run_claim import FIRST
 from tidegate.app.services import Services
@@ -166,7 +167,7 @@ class _Sweep:
             self._count("unexpired", run_id=run.run_id)
             expire(services, run, deadline)
             return
-        plan = services.manifests.get(run.manifest).plan(run.job, run.assets)
+        plan = plan_of(services, run)
         self._limits_within += limits_of_steps(plan, run, services.executor_of(run))
         rows = services.store.runs.steps(run.run_id)
         for row in rows:
@@ -209,17 +210,18 @@ class _Sweep:
             row.index for row in rows if row.status.is_resolved and self._is_old(row.finished_at)
         }
         lost: set[int] = set()
-        for index, waits in enumerate(plan.upstream):
-            if waits and index not in known and over.issuperset(waits):
+        for step in plan.all_steps():
+            waits = () if step.index in known else plan.upstream_of(step.index)
+            if waits and over.issuperset(waits):
                 lost.update(waits)
-        if over.issuperset(plan.sinks):
-            lost.update(plan.sinks)
+        if over.issuperset(plan.last):
+            lost.update(plan.last)
         return [known[index] for index in sorted(lost)]
 
     def _resume(self, run: Run, plan: RunPlan, rows: list[StepRow]) -> None:
         told = self._told(run.run_id)
         for row in rows:
-            key = plan.steps[row.index].key
+            key = plan.step(row.index).key
             is_told = not told.isdisjoint({(key, row.attempt), (key, None)})
             resume(self._services, run, plan, row, is_told=is_told)
 
@@ -303,7 +305,7 @@ class _Sweep:
     def _resume_step(self, run: Run, index: int | None) -> None:
         row = None if index is None else self._services.store.runs.step(run.run_id, index)
         if row is not None and row.status.is_resolved:
-            plan = self._services.manifests.get(run.manifest).plan(run.job, run.assets)
+            plan = plan_of(self._services, run)
             self._resume(run, plan, [row])
 
     # Room, and somebody in line -------------------------------------------------------------------------------
@@ -316,7 +318,7 @@ class _Sweep:
 
 
 def _seconds(services: Services, plan: RunPlan, row: StepRow) -> int:
-    step = plan.steps[row.index]
+    step = plan.step(row.index)
     seconds = step.timeout_seconds or services.settings.step_timeout_seconds
     return seconds if step.compute.get("kind") == "ecs" else min(seconds, LAMBDA_SECONDS)
 

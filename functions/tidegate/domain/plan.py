@@ -119,15 +119,22 @@ class RunPlan:
         place = place_of(number, len(self.steps))
         if place is None:
             return self.steps[number]
-        declared = self.steps[declared_number(number, len(self.steps))]
-        mapping_key = (self.keys_of(declared) or ())[place]
-        return replace(
-            declared,
-            index=number,
-            key=mapped_step_key(declared.declared_key, mapping_key),
-            mapping_key=mapping_key,
-            inputs=tuple(self._input_at(one, declared, place) for one in declared.inputs),
-        )
+        found = self._mapped.get(number)
+        if found is None:
+            declared = self.steps[self.declared(number)]
+            mapping_key = (self.keys_of(declared) or ())[place]
+            found = self._mapped[number] = replace(
+                declared,
+                index=number,
+                key=mapped_step_key(declared.declared_key, mapping_key),
+                mapping_key=mapping_key,
+                inputs=tuple(self._input_at(one, declared, place) for one in declared.inputs),
+            )
+        return found
+
+    @cached_property
+    def _mapped(self) -> dict[int, PlanStep]:
+        return {}
 
     def _input_at(self, one: PlanInput, declared: PlanStep, place: int) -> PlanInput:
         """The input of the step for one value: it reads from the steps for the same value."""
@@ -187,6 +194,21 @@ class RunPlan:
         """Number of the declaration of a step."""
         return declared_number(number, len(self.steps))
 
+    def for_same_value(self, declared: int, number: int) -> int:
+        """Number of the step, mapped like that of this number, for the same value."""
+        place = place_of(number, len(self.steps))
+        return declared if place is None else mapped_number(declared, place, len(self.steps))
+
+    def name_of(self, number: int) -> str:
+        """The step in a sentence: of one that has opened, the name for all of its values."""
+        step = self.step(number)
+        return step.declared_key if number not in self.opened(self.declared(number)) else step.key
+
+    def number_if_failed(self, number: int) -> int:
+        """What a step is remembered by when it has failed: of many values, that of all, so that what is remembered has an end."""
+        place = place_of(number, len(self.steps))
+        return number if place is None or place < JOIN_WIDTH else self.declared(number)
+
     @property
     def last(self) -> tuple[int, ...]:
         """Numbers of the steps with whose end the run is over."""
@@ -196,10 +218,13 @@ class RunPlan:
 
     @cached_property
     def generators(self) -> tuple[int, ...]:
-        """The steps that have a dynamic output."""
-        return tuple(
-            one.index for one in self.steps if any(output.is_dynamic for output in one.outputs)
-        )
+        """The steps with a dynamic output that is mapped over or collected."""
+        found = {one.mapped_over[0] for one in self.steps if one.mapped_over is not None}
+        for one in self.steps:
+            for given in one.inputs:
+                if given.collects and self.steps[given.sources[0][0]].mapped_over is None:
+                    found.add(given.sources[0][0])
+        return tuple(sorted(found))
 
     @cached_property
     def mapped_upstream(self) -> tuple[tuple[int, ...], ...]:

@@ -22,6 +22,7 @@ from tidegate.adapters.memory.store import MemoryStore
 from tidegate.app.admission import Admission
 from tidegate.app.admit import admit
 from tidegate.app.complete import complete
+from tidegate.app.planning import plan_of
 from tidegate.app.services import Manifests, Services
 from tidegate.app.submit import RunRequest, submit
 from tidegate.app.wake import wake
@@ -131,16 +132,21 @@ class World:
         """How often more the attempts of a step fail, for each run."""
         self._failed: Counter[tuple[str, str]] = Counter()
         self.ran: list[str] = []
+        self.keys: dict[str, list[str]] = {}
+        """Step -> mapping keys of its output ``result``, when that is dynamic."""
+        self.withheld: set[str] = set()
+        """Steps, or ``step[key]``, that do not make their output."""
         self._completed: set[str] = set()
         shaky_store = _ShakyStore(self.store, self.trouble)
         blobs = MemoryBlobs()
+        shaky_blobs = Shaky(blobs, self.trouble)
         alarms: Any = Shaky(self.alarms, self.trouble)
         self.services = Services(
             store=shaky_store,  # type: ignore[arg-type]
             admission=Admission(
                 shaky_store.admission, self.clock, pause=lambda _: None, alarms=alarms
             ),
-            blobs=blobs,
+            blobs=shaky_blobs,  # type: ignore[arg-type]
             launcher=Shaky(self.launcher, self.trouble),  # type: ignore[arg-type]
             queue=Shaky(self.wake_ups, self.trouble),  # type: ignore[arg-type]
             alarms=alarms,
@@ -160,7 +166,7 @@ class World:
             try:
                 return call()
             except (Crash, StoreError):
-                continue
+                self.services.opened.clear()  # another process takes over
 
     def settle(self) -> None:
         while True:
@@ -198,7 +204,8 @@ class World:
 
     def outcome_of(self, name: str) -> Mapping[str, Any]:
         state = self.launcher.started[name]
-        step = state["invocation"]["step"]
+        key = state["invocation"]["mapping_key"]
+        step = state["invocation"]["step"] + (f"[{key}]" if key else "")
         self.ran.append(step)
         self.clock.advance(timedelta(seconds=1))
         failed = step in self.failing or self._fails_once_more(state["run_id"], step)
@@ -208,7 +215,10 @@ class World:
             attempt=state["attempt"],
             started_at=self.clock.now() - timedelta(seconds=1),
             finished_at=self.clock.now(),
-            produced=() if failed else ("result",),
+            produced=() if failed or step in self.withheld else ("result",),
+            mapping_keys={}
+            if failed or step in self.withheld or step not in self.keys
+            else {"result": tuple(self.keys[step])},
             failure=StepFailure(error="ValueError", message="no") if failed else None,
         )
         return {**state, "result": {"report": json.loads(json.dumps(report.to_json()))}}
@@ -220,9 +230,9 @@ class World:
     def statuses(self, run_id: str) -> dict[str, str]:
         run = self.store.runs.get(run_id)
         assert run is not None
-        plan = self.services.manifests.get(run.manifest).plan(run.job)
+        plan = plan_of(self.services, run)
         rows = {row.index: row.status.value for row in self.store.runs.steps(run_id)}
-        return {step.key: rows.get(step.index, "PENDING") for step in plan.steps}
+        return {step.key: rows.get(step.index, "PENDING") for step in plan.all_steps()}
 
     def status(self, run_id: str) -> str:
         run = self.store.runs.get(run_id)

@@ -5,7 +5,13 @@ from __future__ import annotations
 import hypothesis.strategies as st
 from hypothesis import example, given
 
-from tidegate.execution.value_location import asset_value_key, escaped, output_value_key
+from tidegate.execution.value_location import (
+    asset_value_key,
+    escaped,
+    output_value_key,
+    value_keys,
+)
+from tidegate.sdk.io import InputContext, OutputContext
 
 PARTS = st.lists(
     st.one_of(st.sampled_from(["_", "a", "a.b", "%5F", "%"]), st.text(min_size=1)),
@@ -19,6 +25,16 @@ def test_keys_read_as_what_they_are() -> None:
     assert asset_value_key(["weather", "daily"], "2024-01-01") == "assets/weather/daily/2024-01-01"
     assert asset_value_key(["weather", "daily"], None) == "assets/weather/daily/_"
     assert output_value_key("r1", "graph.op", "result") == "runs/r1/graph%2Eop/result"
+
+
+def test_values_of_a_dynamic_output_and_of_steps_mapped_over_it_have_places_of_their_own() -> None:
+    one = OutputContext(run_id="r1", step_key="op", mapping_key="a")
+    two = OutputContext(run_id="r1", step_key="op[a]")
+    read = InputContext(run_id="r1", upstream_output=one)
+
+    assert value_keys(one) == value_keys(read) == {None: "runs/r1/op/result/a"}
+    assert value_keys(two) == {None: "runs/r1/op%5Ba%5D/result"}
+    assert one.get_identifier() == ["r1", "op", "result", "a"]
 
 
 @given(PARTS, PARTITIONS, PARTS, PARTITIONS)

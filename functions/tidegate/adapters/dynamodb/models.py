@@ -127,7 +127,7 @@ class RunRow(RunsTable):
 
 
 class StepStateRow(RunsTable):
-    """``pk`` = run id, ``sk`` = ``step#<number, six digits>``."""
+    """``pk`` = run id, ``sk`` = ``step#<number, six digits or more>``."""
 
     status = UnicodeAttribute()
     attempt = NumberAttribute()

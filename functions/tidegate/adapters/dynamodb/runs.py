@@ -210,7 +210,7 @@ class DynamoRunStore:
             rows = StepStateRow.query(
                 run_id, StepStateRow.sk.startswith(STEP), consistent_read=True
             )
-            return [step_of(row) for row in rows]
+            return sorted((step_of(row) for row in rows), key=lambda row: row.index)
 
     def wait_step(self, run_id: str, index: int, *, attempt: int, at: datetime) -> bool:
         """Key: pk run id, sk ``step#<number>``. Condition: no row, or UP_FOR_RETRY at an earlier attempt. 1 write unit.

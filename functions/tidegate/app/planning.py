@@ -1,0 +1,116 @@
+"""The plan of a run as it stands: what is declared, and the steps mapped over the dynamic outputs made so far.
+
+Which values a dynamic output has is known when its step succeeds. Their mapping keys go to the bucket before the row says so,
+under the fingerprint of the report that named them: whoever finds the row finds the keys that belong to it, whatever
+other reports came of the same step.
+"""
+
+from __future__ import annotations
+
+import json
+
+from tidegate.app.services import Services
+from tidegate.domain.plan import PlanStep, RunPlan
+from tidegate.domain.run import Run, StepRow, StepStatus
+from tidegate.domain.task import Report
+from tidegate.errors import DeploymentError, NotFoundError
+
+MOST_KEPT = 256
+"""Plans of runs with mapped steps that a process remembers."""
+
+Keys = dict[tuple[int, str], tuple[str, ...]]
+
+
+def declared_plan(services: Services, run: Run) -> RunPlan:
+    """The plan as it was when the run was submitted.
+
+    Raises:
+        DeploymentError, NotFoundError: the run's manifest, or its job in there, is gone.
+    """
+    return services.manifests.get(run.manifest).plan(run.job, run.assets)
+
+
+def plan_of(services: Services, run: Run) -> RunPlan:
+    """The plan, with all mapped steps there are at this moment. One read for each dynamic output still to be made.
+
+    Raises:
+        DeploymentError, NotFoundError: the run's manifest, or its job in there, is gone.
+    """
+    plan = services.opened.get(run.run_id)
+    if plan is None:
+        plan = declared_plan(services, run)
+    keys: Keys = {}
+    for number in plan.generators:
+        dynamic = {one.name for one in plan.steps[number].outputs if one.is_dynamic}
+        if not any((number, name) in plan.keys for name in dynamic):
+            keys |= _keys_made(services, run, number, dynamic)
+    if not keys:
+        return plan
+    if len(services.opened) >= MOST_KEPT:
+        services.opened.clear()
+    plan = services.opened[run.run_id] = plan.with_keys({**plan.keys, **keys})
+    return plan
+
+
+def plan_if_known(services: Services, run: Run) -> RunPlan | None:
+    """None: the run's manifest is gone, which is why it ends; no step of it ever began."""
+    try:
+        return plan_of(services, run)
+    except (DeploymentError, NotFoundError):
+        return None
+
+
+def keep_mapping_keys(services: Services, report: Report) -> None:
+    """Before the row that says that the step has succeeded. Twice is once."""
+    if report.failure is None and report.mapping_keys:
+        place = _place(report.run_id, report.index, report.fingerprint())
+        services.blobs.put(place, json.dumps(report.to_json()["mapping_keys"]).encode())
+
+
+def collected(
+    services: Services, run: Run, plan: RunPlan, step: PlanStep
+) -> dict[int, tuple[str, ...]]:
+    """Place of each source that the step collects -> the mapping keys of the values there are."""
+    found: dict[int, tuple[str, ...]] = {}
+    place = 0
+    for one in step.inputs:
+        if one.collects:
+            ((source, output),) = one.sources
+            found[place] = _keys_of_values(services, run, plan, source, output)
+        place += len(one.sources)
+    return found
+
+
+def _keys_of_values(
+    services: Services, run: Run, plan: RunPlan, source: int, output: str
+) -> tuple[str, ...]:
+    declared = plan.steps[source]
+    if declared.mapped_over is None:
+        return plan.keys[source, output]
+    keys = plan.keys[declared.mapped_over]
+    if any(one.name == output and one.required for one in declared.outputs):
+        return keys
+    rows = {row.index: row for row in services.store.runs.steps(run.run_id)}
+    made = zip(keys, plan.opened(source), strict=True)
+    return tuple(key for key, number in made if output in rows[number].produced)
+
+
+def _keys_made(services: Services, run: Run, number: int, dynamic: set[str]) -> Keys:
+    row = services.store.runs.step(run.run_id, number)
+    if row is None or row.status is not StepStatus.SUCCESS or not dynamic & row.produced:
+        return {}
+    return {(number, name): keys for name, keys in _mapping_keys(services, row).items()}
+
+
+def _mapping_keys(services: Services, row: StepRow) -> dict[str, tuple[str, ...]]:
+    body = services.blobs.get(_place(row.run_id, row.index, row.fingerprint or ""))
+    if body is None:
+        raise DeploymentError(
+            f"The mapping keys of step number {row.index} of run {row.run_id} are not in the bucket.",
+            mend="They were deleted. Start the run again.",
+        )
+    return {name: tuple(keys) for name, keys in json.loads(body).items()}
+
+
+def _place(run_id: str, index: int, fingerprint: str) -> str:
+    return f"control/mappings/{run_id}/{index}/{fingerprint}.json"
