@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from tidegate import Definitions, job, op
-from tidegate.domain.rate import Rate
 from tidegate.local.faults import Fault
 from tidegate.testing import LocalDeployment
 
@@ -29,10 +28,8 @@ DEFS = Definitions(jobs=[quick])
 @pytest.fixture
 def tg() -> Iterator[LocalDeployment]:
     """One run a minute; the first has started."""
-    with LocalDeployment(DEFS, settings={}) as made:
-        made._deployment.services.admission.set_rate(
-            "runs", Rate(limit=1, per=timedelta(minutes=1))
-        )
+    settings = {"concurrency": {"runs": {"rate": {"limit": 1, "per": "minute"}}}}
+    with LocalDeployment(DEFS, settings=settings) as made:
         made.submit("quick")
         made.settle()
         yield made

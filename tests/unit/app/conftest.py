@@ -246,6 +246,7 @@ class _ShakyStore:
         self.admission = Shaky(store.admission, trouble)
         self.events = Shaky(store.events, trouble)
         self.assets = Shaky(store.assets, trouble)
+        self.audit = Shaky(store.audit, trouble)
 
 
 @pytest.fixture
