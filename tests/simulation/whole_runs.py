@@ -10,7 +10,17 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from tests.simulation.forks import Choose, Forks
-from tidegate import Definitions, OpExecutionContext, RetryPolicy, asset, define_asset_job, job, op
+from tidegate import (
+    Definitions,
+    DynamicOut,
+    DynamicOutput,
+    OpExecutionContext,
+    RetryPolicy,
+    asset,
+    define_asset_job,
+    job,
+    op,
+)
 from tidegate.adapters.dynamodb.models_admission import AdmissionTable
 from tidegate.domain.claim import ClaimState
 from tidegate.errors import TidegateError
@@ -67,6 +77,24 @@ def foot(context: OpExecutionContext, one: int, other: int) -> int:
     return one + other
 
 
+@op(out=DynamicOut(int))
+def several(context: OpExecutionContext) -> Iterator[DynamicOutput[int]]:
+    note(context)
+    yield DynamicOutput(1, "one")
+    yield DynamicOutput(2, "two")
+
+
+@op
+def gather(context: OpExecutionContext, numbers: list[int]) -> int:
+    note(context)
+    return sum(numbers)
+
+
+@job
+def fanning() -> None:
+    gather(several().map(left).collect())
+
+
 @job
 def diamond() -> None:
     number = top()
@@ -100,7 +128,7 @@ def ring(context: OpExecutionContext, gold: int) -> int:
 ASSETS = ("gold", "ring")
 DEFS = Definitions(
     assets=[gold, ring],
-    jobs=[diamond, failing, trying, define_asset_job("jewels", selection="*ring")],
+    jobs=[diamond, failing, trying, fanning, define_asset_job("jewels", selection="*ring")],
 )
 TIGHT = {"concurrency": {"runs": {"max_concurrent_runs": 1}, "pools": {"limits": {"db": 1}}}}
 
@@ -166,10 +194,19 @@ def retry(play: Play) -> None:
     play.tg.advance(seconds=60)
 
 
+def fan_out(play: Play) -> None:
+    """A step for each of two values, which share one slot with another run."""
+    play.submit("fanning")
+    play.submit("jewels")
+    play.tg.settle()
+    play.tg.advance(seconds=30)
+
+
 SCENARIOS: dict[str, Scenario] = {
     "hand-over": Scenario(play=hand_over),
     "failure": Scenario(play=failure),
     "retry": Scenario(play=retry),
+    "fan-out": Scenario(play=fan_out),
 }
 
 
