@@ -20,28 +20,30 @@ WRITE = (
     "dynamodb:ConditionCheckItem",
 )
 
-CONTROL_PLANE = ("api", "queue", "steps", "monitor")
+CONTROL_PLANE = ("api", "queue", "backfill", "steps", "monitor")
 USER_CODE = "user-code"
 FUNCTIONS = (*CONTROL_PLANE, USER_CODE)
 
 _WRITES = {
-    "api": ("runs", "admission", "events", "audit"),
-    "queue": ("runs", "admission", "events", "audit"),
+    "api": ("runs", "admission", "events", "audit", "assets", "automation"),
+    "queue": ("runs", "admission", "events", "audit", "assets"),
+    "backfill": ("runs", "admission", "events", "audit", "assets", "automation"),
     "steps": ("runs", "admission", "events", "audit", "assets"),
-    "monitor": ("runs", "admission", "events", "audit", "assets"),
+    "monitor": ("runs", "admission", "events", "audit", "assets", "automation"),
 }
 """Every one of them may launch: a raised limit, an admitted run, a completed step and a repair all grant claims. And each
 applies new settings when it is the first to start after a deploy, which the audit is told of."""
-_READS_ONLY = {"api": ("assets",)}
+_READS_ONLY = {"queue": ("automation",), "steps": ("automation",)}
 _READS_BLOBS = {
     "api": ("control/*", "logs/*"),
     "queue": ("control/*",),
+    "backfill": ("control/*",),
     "steps": ("control/*", "reports/*"),
     "monitor": ("control/*", "reports/*"),
 }
 _WRITES_BLOBS = ("control/*", "invocations/*")
-_ENQUEUES = ("api", "monitor")
-_HAS_DEAD_LETTERS = ("queue", "monitor")
+_ENQUEUES = ("api", "backfill", "monitor")
+_HAS_DEAD_LETTERS = ("queue", "backfill", "monitor")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,6 +173,12 @@ def _launching(names: Names) -> tuple[Grant, ...]:
             why="Whoever waits for a moment, of a rate say, is woken then.",
         ),
         Grant(
+            sid="TellBackfills",
+            actions=("lambda:InvokeFunction",),
+            resources=(names.function("backfill"),),
+            why="Whoever ends a run of a backfill has it counted, asynchronously.",
+        ),
+        Grant(
             sid="PublishRuns",
             actions=("events:PutEvents",),
             resources=(names.bus,),
@@ -205,7 +213,7 @@ def _some_functions_only(name: str, names: Names) -> tuple[Grant, ...]:
                 sid="ReadTables",
                 actions=READ,
                 resources=tuple(names.table(one) for one in _READS_ONLY[name]),
-                why="Shown, never changed.",
+                why="Dynamic partitions that a step may need.",
             )
         )
     if name in _ENQUEUES:

@@ -10,6 +10,7 @@
     |   |-- UnknownAssetError
     |   |-- UnknownPartitionError
     |   |-- UnknownRunError
+    |   |-- UnknownBackfillError
     |   `-- UnknownLimitError
     |-- ReportError              user code answered something that is not a report
     |-- RequestError             a request to the API is malformed
@@ -90,6 +91,10 @@ class UnknownPartitionError(NotFoundError):
 
 class UnknownRunError(NotFoundError):
     code = "unknown-run"
+
+
+class UnknownBackfillError(NotFoundError):
+    code = "unknown-backfill"
 
 
 class UnknownLimitError(NotFoundError):

@@ -11,12 +11,15 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from tidegate.domain.arrival import Arrival, Gathered
 from tidegate.domain.claim import NOTHING, Claim, Limit, Line, Queue, Refusal, Spend, Standing
 from tidegate.domain.fairness import Pace, Turn
 from tidegate.domain.run import Run, RunStatus, StepRow, StepStatus, StopCause
+
+if TYPE_CHECKING:
+    from tidegate.automation_ports import AutomationStore, PartitionStates
 
 T = TypeVar("T")
 
@@ -339,6 +342,10 @@ class Store(Protocol):
     def assets(self) -> AssetStore: ...
     @property
     def audit(self) -> AuditStore: ...
+    @property
+    def automation(self) -> AutomationStore: ...
+    @property
+    def partition_states(self) -> PartitionStates: ...
 
 
 class Blobs(Protocol):

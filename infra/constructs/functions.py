@@ -42,6 +42,12 @@ CONTROL_PLANE = (
         timeout=cdk.Duration.minutes(5),
     ),
     FunctionSpec(
+        name="backfill",
+        purpose="Drives a backfill on: counts a run that ended, asks for the next chunk.",
+        memory_mb=512,
+        timeout=cdk.Duration.minutes(5),
+    ),
+    FunctionSpec(
         name="steps",
         purpose="Completes one step: records its report and launches what waited for it.",
         memory_mb=512,

@@ -165,6 +165,7 @@ USER_CODE_LEAVES_OUT = (
     "tidegate/app/*",
     "tidegate/cli/*",
     "tidegate/handlers/api.py",
+    "tidegate/handlers/backfill.py",
     "tidegate/handlers/environment.py",
     "tidegate/handlers/monitor.py",
     "tidegate/handlers/observe.py",

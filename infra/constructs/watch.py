@@ -77,7 +77,7 @@ class Watch(Construct):
             repairs,
             "The sweep repaired something: a call was lost, and its cause is in the log.",
         )
-        for name in ("queue", "steps", "monitor"):
+        for name in ("queue", "backfill", "steps", "monitor"):
             self._alarm(
                 f"{name.title()}Errors",
                 functions[name].metric_errors(period=PERIOD),

@@ -160,7 +160,7 @@ class Deployment(cdk.Stack):
         environment = self._control_plane_environment(of_user.current_version)
         functions = {USER_CODE: of_user}
         for spec in CONTROL_PLANE:
-            queue = self._dead_letters if spec.name in ("queue", "monitor") else None
+            queue = self._dead_letters if spec.name in ("queue", "backfill", "monitor") else None
             functions[spec.name] = factory.make(spec, environment=environment, dead_letters=queue)
         return functions
 
@@ -177,6 +177,7 @@ class Deployment(cdk.Stack):
             "TIDEGATE_STEP_MACHINE_ARN": self._roles.names.step_machine,
             "TIDEGATE_ALARM_MACHINE_ARN": self._roles.names.alarm_machine,
             "TIDEGATE_QUEUE_FUNCTION": f"{self._settings.prefix}-queue",
+            "TIDEGATE_BACKFILL_FUNCTION": f"{self._settings.prefix}-backfill",
             "TIDEGATE_USER_FUNCTION_ARN": version.function_arn,
             "TIDEGATE_TASK_DEFINITION_ARN": self._containers.task_definition.task_definition_arn,
             "TIDEGATE_BUS_NAME": self._settings.prefix,

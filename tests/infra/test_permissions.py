@@ -48,6 +48,7 @@ def _control_plane(name: str) -> set[tuple[str, str]]:
             "arn::states:::stateMachine:tidegate-alarm",
         )
         | _both({"states:StopExecution"}, "arn::states:::execution:tidegate-step:*")
+        | _both({"lambda:InvokeFunction"}, "arn::lambda:::function:tidegate-backfill")
         | _both({"events:PutEvents"}, "arn::events:::event-bus/tidegate")
         | _both({"s3:GetObject"}, f"{DATA}/control/*")
         | _both({"s3:PutObject"}, f"{DATA}/control/*", f"{DATA}/invocations/*")
@@ -80,15 +81,23 @@ _USER_CODE = (
 
 ALLOWED = {
     "FunctionsApiRole": _control_plane("api")
-    | _tables(READ, "assets")
+    | _tables(READ_WRITE, "assets", "automation")
     | _both({"s3:GetObject"}, f"{DATA}/logs/*")
     | _ENQUEUE,
-    "FunctionsQueueRole": _control_plane("queue") | _DEAD_LETTERS,
+    "FunctionsQueueRole": _control_plane("queue")
+    | _tables(READ_WRITE, "assets")
+    | _tables(READ, "automation")
+    | _DEAD_LETTERS,
+    "FunctionsBackfillRole": _control_plane("backfill")
+    | _tables(READ_WRITE, "assets", "automation")
+    | _ENQUEUE
+    | _DEAD_LETTERS,
     "FunctionsStepsRole": _control_plane("steps")
     | _tables(READ_WRITE, "assets")
+    | _tables(READ, "automation")
     | _both({"s3:GetObject"}, f"{DATA}/reports/*"),
     "FunctionsMonitorRole": _control_plane("monitor")
-    | _tables(READ_WRITE, "assets")
+    | _tables(READ_WRITE, "assets", "automation")
     | _both({"s3:GetObject"}, f"{DATA}/reports/*")
     | _ENQUEUE
     | _DEAD_LETTERS,

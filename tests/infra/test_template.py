@@ -214,7 +214,7 @@ def test_the_monitor_hears_of_stopped_containers_failed_executions_and_the_clock
     ]
 
 
-@pytest.mark.parametrize("name", ["queue", "monitor"])
+@pytest.mark.parametrize("name", ["queue", "backfill", "monitor"])
 def test_a_function_that_is_invoked_asynchronously_leaves_nothing_behind_unseen(
     template: Any, name: str
 ) -> None:
@@ -229,6 +229,7 @@ def test_what_should_never_happen_raises_an_alarm_that_reaches_somebody(template
     watched = sorted(one["MetricName"] for one in alarms)
     assert watched == [
         "ApproximateNumberOfMessagesVisible",
+        "Errors",
         "Errors",
         "Errors",
         "Errors",

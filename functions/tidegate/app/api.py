@@ -12,8 +12,10 @@ from functools import partial
 from typing import Any
 
 from tidegate.app import limits, query
+from tidegate.app.api_partitions import ACTIONS, partition_tags
 from tidegate.app.cancel import request_cancel
 from tidegate.app.cancel_many import CANCELABLE, Wanted, cancel_many
+from tidegate.app.fields import Fields
 from tidegate.app.selecting import select_assets
 from tidegate.app.services import Services
 from tidegate.app.submit import RunRequest, submit
@@ -23,8 +25,6 @@ from tidegate.errors import RequestError, TidegateError
 from tidegate.manifest.document import ASSET_JOB
 
 logger = logging.getLogger(__name__)
-
-MAX_PAGE = 500
 
 
 def answer(services: Services, request: object) -> dict[str, Any]:
@@ -38,7 +38,7 @@ def answer(services: Services, request: object) -> dict[str, Any]:
                 f"There is no action {request.get('action')!r}.",
                 mend=f"Actions: {', '.join(sorted(_ACTIONS))}.",
             )
-        result = action(services, _Fields(request))
+        result = action(services, Fields(request))
         # By the deployment's clock, which may run faster than the caller's (`tidegate dev --speed`).
         return {"ok": True, "result": result | {"now": services.clock.now().isoformat()}}
     except TidegateError as error:
@@ -46,63 +46,7 @@ def answer(services: Services, request: object) -> dict[str, Any]:
         return {"ok": False, "error": error.to_json()}
 
 
-class _Fields:
-    """The fields of a request, checked by type as they are asked for."""
-
-    def __init__(self, request: Mapping[str, Any]) -> None:
-        self._request = request
-
-    def text(self, name: str) -> str:
-        value = self._request.get(name)
-        if not isinstance(value, str) or not value:
-            raise RequestError(f"The field {name!r} must be a text, and is {value!r}.")
-        return value
-
-    def optional_text(self, name: str) -> str | None:
-        return None if self._request.get(name) is None else self.text(name)
-
-    def integer(self, name: str, default: int | None = None) -> int:
-        value = self._request.get(name, default)
-        if not isinstance(value, int) or isinstance(value, bool):
-            raise RequestError(f"The field {name!r} must be an integer, and is {value!r}.")
-        return value
-
-    def optional_integer(self, name: str) -> int | None:
-        return None if self._request.get(name) is None else self.integer(name)
-
-    def boolean(self, name: str) -> bool:
-        value = self._request.get(name, False)
-        if not isinstance(value, bool):
-            raise RequestError(f"The field {name!r} must be true or false, and is {value!r}.")
-        return value
-
-    def page_size(self) -> int:
-        value = self.integer("limit", 50)
-        if not 1 <= value <= MAX_PAGE:
-            raise RequestError(f"The field 'limit' must be 1 to {MAX_PAGE}, and is {value}.")
-        return value
-
-    def mapping(self, name: str) -> dict[str, Any] | None:
-        value = self._request.get(name)
-        if value is not None and not isinstance(value, Mapping):
-            raise RequestError(f"The field {name!r} must be a mapping, and is {value!r}.")
-        return None if value is None else dict(value)
-
-    def tags(self) -> dict[str, str]:
-        tags = self.mapping("tags") or {}
-        for key, value in tags.items():
-            if not isinstance(value, str):
-                raise RequestError(f"Tag {key!r} must be a text, and is {value!r}.")
-        return tags
-
-    def optional_flag(self, name: str) -> bool | None:
-        value = self._request.get(name)
-        if value is not None and not isinstance(value, bool):
-            raise RequestError(f"The field {name!r} must be true or false, and is {value!r}.")
-        return value
-
-
-def _submit(services: Services, fields: _Fields) -> dict[str, Any]:
+def _submit(services: Services, fields: Fields) -> dict[str, Any]:
     run = submit(
         services,
         RunRequest(job=fields.text("job"), **_asked(fields)),
@@ -110,14 +54,14 @@ def _submit(services: Services, fields: _Fields) -> dict[str, Any]:
     return query.run_document(run)
 
 
-def _asked(fields: _Fields) -> dict[str, Any]:
+def _asked(fields: Fields) -> dict[str, Any]:
     """What requests for a run have in common."""
     tags, fail_fast = fields.tags(), fields.optional_flag("fail_fast")
     if fail_fast is not None:
         tags[FAIL_FAST_TAG] = "true" if fail_fast else "false"
     return {
         "run_config": fields.mapping("run_config"),
-        "tags": tags,
+        "tags": tags | partition_tags(fields),
         "partition_key": fields.optional_text("partition_key"),
         "run_key": fields.optional_text("run_key"),
         "trigger": fields.optional_text("trigger"),
@@ -125,7 +69,7 @@ def _asked(fields: _Fields) -> dict[str, Any]:
     }
 
 
-def _materialize(services: Services, fields: _Fields) -> dict[str, Any]:
+def _materialize(services: Services, fields: Fields) -> dict[str, Any]:
     manifest = services.manifests.current
     run = submit(
         services,
@@ -138,7 +82,7 @@ def _materialize(services: Services, fields: _Fields) -> dict[str, Any]:
     return query.run_document(run)
 
 
-def _cancel(services: Services, fields: _Fields) -> dict[str, Any]:
+def _cancel(services: Services, fields: Fields) -> dict[str, Any]:
     run = request_cancel(
         services,
         fields.text("run_id"),
@@ -148,7 +92,7 @@ def _cancel(services: Services, fields: _Fields) -> dict[str, Any]:
     return query.run_document(run)
 
 
-def _cancel_many(services: Services, fields: _Fields) -> dict[str, Any]:
+def _cancel_many(services: Services, fields: Fields) -> dict[str, Any]:
     status = fields.optional_text("status")
     statuses = CANCELABLE if status is None else query.statuses_of(status)
     return cancel_many(
@@ -161,7 +105,7 @@ def _cancel_many(services: Services, fields: _Fields) -> dict[str, Any]:
     )
 
 
-def _list_runs(services: Services, fields: _Fields) -> dict[str, Any]:
+def _list_runs(services: Services, fields: Fields) -> dict[str, Any]:
     return query.list_runs(
         services,
         job=fields.optional_text("job"),
@@ -171,7 +115,7 @@ def _list_runs(services: Services, fields: _Fields) -> dict[str, Any]:
     )
 
 
-def _events(services: Services, fields: _Fields) -> dict[str, Any]:
+def _events(services: Services, fields: Fields) -> dict[str, Any]:
     return query.run_events(
         services,
         fields.text("run_id"),
@@ -180,7 +124,7 @@ def _events(services: Services, fields: _Fields) -> dict[str, Any]:
     )
 
 
-def _logs(services: Services, fields: _Fields) -> dict[str, Any]:
+def _logs(services: Services, fields: Fields) -> dict[str, Any]:
     return query.run_logs(
         services,
         fields.text("run_id"),
@@ -189,12 +133,12 @@ def _logs(services: Services, fields: _Fields) -> dict[str, Any]:
     )
 
 
-def _queue(services: Services, fields: _Fields) -> dict[str, Any]:
+def _queue(services: Services, fields: Fields) -> dict[str, Any]:
     return query.queue(services, limit=fields.page_size(), cursor=fields.optional_text("cursor"))
 
 
 def _change_limit(
-    change: Callable[..., None], services: Services, fields: _Fields, **values: Any
+    change: Callable[..., None], services: Services, fields: Fields, **values: Any
 ) -> dict[str, Any]:
     key = fields.text("key")
     by, change_id = fields.optional_text("by"), fields.optional_text("change_id")
@@ -203,7 +147,7 @@ def _change_limit(
     return {} if limit is None else query.limit_document(services, limit)
 
 
-def _rate(fields: _Fields) -> Rate | None:
+def _rate(fields: Fields) -> Rate | None:
     said = fields.mapping("rate")
     if said is None:
         return None
@@ -218,7 +162,7 @@ def _rate(fields: _Fields) -> Rate | None:
     return Rate(limit=said["limit"], per=period, burst=said.get("burst", 1))
 
 
-def _history(services: Services, fields: _Fields) -> dict[str, Any]:
+def _history(services: Services, fields: Fields) -> dict[str, Any]:
     return limits.history(
         services,
         fields.text("key"),
@@ -227,7 +171,7 @@ def _history(services: Services, fields: _Fields) -> dict[str, Any]:
     )
 
 
-_ACTIONS: dict[str, Callable[[Services, _Fields], dict[str, Any]]] = {
+_ACTIONS: dict[str, Callable[[Services, Fields], dict[str, Any]]] = {
     "definitions": lambda services, _: query.definitions(services),
     "limits.history": _history,
     "limits.list": lambda services, _: query.limits(services),
@@ -239,7 +183,7 @@ _ACTIONS: dict[str, Callable[[Services, _Fields], dict[str, Any]]] = {
         fields,
         capacity=fields.optional_integer("capacity"),
         rate=_rate(fields),
-        no_rate=fields.boolean("no_rate"),
+        no_rate=fields.flag("no_rate"),
     ),
     "limits.show": lambda services, fields: query.show_limit(services, fields.text("key")),
     "materialize": _materialize,
@@ -252,4 +196,5 @@ _ACTIONS: dict[str, Callable[[Services, _Fields], dict[str, Any]]] = {
     "runs.show": lambda services, fields: query.show_run(services, fields.text("run_id")),
     "runs.status": lambda services, fields: query.run_status(services, fields.text("run_id")),
     "submit": _submit,
+    **ACTIONS,
 }

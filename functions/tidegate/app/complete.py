@@ -16,6 +16,7 @@ from typing import Any
 from tidegate.app.advance import advance
 from tidegate.app.cancel import stop_run
 from tidegate.app.launch import launch
+from tidegate.app.partitions import keys_of, mark
 from tidegate.app.planning import keep_mapping_keys, plan_of
 from tidegate.app.retry import await_retry, begin_retry, retry_of
 from tidegate.app.run_claim import step_released
@@ -23,6 +24,7 @@ from tidegate.app.services import Services
 from tidegate.app.stop import tell_skipped
 from tidegate.domain.deadline import fails_fast
 from tidegate.domain.event import EventKind
+from tidegate.domain.partitions import from_json
 from tidegate.domain.plan import PlanStep, RunPlan
 from tidegate.domain.run import Run, StepRow, StepStatus, StopCause
 from tidegate.domain.task import MAX_REPORT_BYTES, Materialization, Report, StepFailure
@@ -32,6 +34,8 @@ from tidegate.ports import AssetRecord, Event
 logger = logging.getLogger(__name__)
 
 _STARTED: frozenset[StepStatus | None] = frozenset({StepStatus.STARTED})
+MOST_RECORDS = 100
+"""Partitions of one run that get a record each."""
 _SHOWN = 2_000
 """Characters of an error text that are kept."""
 
@@ -281,7 +285,7 @@ def _record(services: Services, run: Run, step: PlanStep, row: StepRow, report: 
     services.store.assets.materialized(
         AssetRecord(
             asset=one.asset,
-            partition=_partition(services, run, one),
+            partition=partition,
             run_id=run.run_id,
             at=row.finished_at or report.finished_at,
             metadata=one.metadata,
@@ -290,9 +294,32 @@ def _record(services: Services, run: Run, step: PlanStep, row: StepRow, report: 
             code_version=assets[one.asset]["code_version"],
         )
         for one in report.materializations
+        for partition in _partitions(services, run, one)
     )
+    _mark(services, run, step, row)
     events = _events(services, run, step, row, report)
     services.store.events.append(run.run_id, f"step/{step.index}/{row.attempt}", events)
+
+
+def _mark(services: Services, run: Run, step: PlanStep, row: StepRow) -> None:
+    """How the step's partitions stand now. One that will be tried again is in progress still."""
+    if row.status is StepStatus.UP_FOR_RETRY:
+        return
+    for out in step.outputs:
+        if out.asset is not None:
+            left = "failed" if row.failed else "ended"
+            state = "materialized" if out.name in row.produced else left
+            mark(services, run, [out.asset], state)
+
+
+def _partitions(services: Services, run: Run, one: Materialization) -> list[str | None]:
+    """Partitions that were made, each of which gets a record; of a long range only its state is kept."""
+    partition = _partition(services, run, one)
+    document = services.manifests.get(run.manifest).assets[one.asset]["partitions"]
+    if partition is not None or document is None:
+        return [partition]
+    keys = keys_of(services, run, from_json(document))
+    return [*keys] if 0 < len(keys) <= MOST_RECORDS else [None]
 
 
 def _partition(services: Services, run: Run, one: Materialization) -> str | None:

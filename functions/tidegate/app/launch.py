@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from tidegate.app.deadlines import watch
+from tidegate.app.partitions import mark, mark_stopped
 from tidegate.app.planning import declared_plan, plan_if_known, plan_of
 from tidegate.app.run_claim import (
     FIRST,
@@ -29,6 +30,7 @@ from tidegate.domain.event import EventKind
 from tidegate.domain.limit import place_in_line, pools_of_step, share_of, wants_of_step
 from tidegate.domain.plan import RunPlan
 from tidegate.domain.run import (
+    BACKFILL_TAG,
     LIVE,
     RUN_LEAVES,
     Run,
@@ -197,6 +199,7 @@ def _start_step(
     # Looked at before and after, see stop.py: before, so that it does not begin; after, so that it does not go on.
     run = as_of_now(services, run)
     if run.status in LIVE:
+        mark(services, run, plan.step(index).assets, "in_progress")
         services.launcher.start(task_of(services, run, plan, plan.step(index), attempt, gathered))
         run = as_of_now(services, run)
     if run.was_stopped:
@@ -237,7 +240,7 @@ def finish(
 
 
 def tell_ended(services: Services, run: Run) -> None:
-    """The last event of a run that is over, and the word to the bus."""
+    """The last event of a run that is over, the word to the bus, and to its backfill."""
     event = Event(
         run_id=run.run_id,
         at=run.finished_at or services.clock.now(),
@@ -247,6 +250,11 @@ def tell_ended(services: Services, run: Run) -> None:
     )
     services.store.events.append(run.run_id, "end", [event])
     publish(services, run, run.status)
+    if run.was_stopped:
+        mark_stopped(services, run, plan_if_known(services, run))
+    if BACKFILL_TAG in run.tags:
+        # The backfill function has it counted, whatever becomes of this call.
+        services.backfills.wake({"backfill_id": run.tags[BACKFILL_TAG], "run_id": run.run_id})
 
 
 def publish(services: Services, run: Run, status: RunStatus) -> None:

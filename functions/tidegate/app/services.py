@@ -12,6 +12,7 @@ from tidegate.manifest.document import Manifest
 
 if TYPE_CHECKING:
     from tidegate.app.admission import Admission
+    from tidegate.automation_ports import BackfillQueue
     from tidegate.domain.plan import RunPlan
     from tidegate.domain.run import Run
     from tidegate.domain.settings import Settings
@@ -63,6 +64,7 @@ class Services:
     blobs: Blobs
     launcher: Launcher
     queue: RunQueue
+    backfills: BackfillQueue
     alarms: Alarms
     bus: Bus
     clock: Clock

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from tidegate.app.partitions import keys_for_step
 from tidegate.app.planning import collected
 from tidegate.app.services import Services
 from tidegate.domain.arrival import Gathered
@@ -56,5 +57,6 @@ def task_of(
             missing=tuple(sorted(gathered.missing)),
             mapping_key=step.mapping_key,
             collected=collected(services, run, plan, step),
+            dynamic_partitions=keys_for_step(services, run, step.assets),
         ).to_json(),
     )

@@ -12,12 +12,13 @@ from typing import Any
 import fastjsonschema
 
 from tidegate.app.conflict import take_place
+from tidegate.app.partitions import check_partition
 from tidegate.app.services import Services
-from tidegate.domain import partitions
 from tidegate.domain.conflict import OnConflict
 from tidegate.domain.deadline import check_tags
 from tidegate.domain.executor import executor_of
 from tidegate.domain.limit import held_pools, policies_of, pool_capacity, pool_key
+from tidegate.domain.partitions import PARTITION_TAG
 from tidegate.domain.pause import setting_of
 from tidegate.domain.run import (
     Run,
@@ -25,15 +26,13 @@ from tidegate.domain.run import (
     canonical_tags,
     run_id_of_key,
 )
-from tidegate.errors import ConfigError, RequestError, StoreError, UnknownPartitionError
-from tidegate.manifest.document import ASSET_JOB, JobDoc, Manifest, StepDoc
+from tidegate.errors import ConfigError, RequestError, StoreError
+from tidegate.manifest.document import ASSET_JOB, Manifest, StepDoc
 
 logger = logging.getLogger(__name__)
 
 MAX_CONFIG_BYTES = 200_000
 """Of run config and tags together: they are kept in the run's row, whose limit is 400 KB."""
-
-PARTITION_TAG = "tidegate/partition"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +63,7 @@ def submit(services: Services, request: RunRequest) -> Run:
         UnknownJobError, UnknownAssetError, UnknownPartitionError, ConfigError, RequestError: nothing was created.
     """
     run = _new_run(services, request)
-    _publish_manifest(services)
+    publish_manifest(services)
     stored, created = services.store.runs.create(run)
     if stored.status is RunStatus.QUEUED:
         stored = _placed(services, stored, is_new=created)
@@ -107,9 +106,9 @@ def _new_run(services: Services, request: RunRequest) -> Run:
     tags = {**job["tags"], **canonical_tags(request.tags)}
     partition = request.partition_key or tags.get(PARTITION_TAG)
     now = services.clock.now()
-    _check_partition(manifest, job, request, partition, now)
     if partition is not None:
         tags[PARTITION_TAG] = partition
+    check_partition(services, manifest, job, request.assets, tags)
     _check_asked(config, tags)
     if request.run_key is None:
         run_id = services.ids.run_id(now)
@@ -152,7 +151,7 @@ def _checked_policy(request: RunRequest) -> OnConflict:
     return OnConflict.QUEUE if given is None else OnConflict(given)
 
 
-def _publish_manifest(services: Services) -> None:
+def publish_manifest(services: Services) -> None:
     digest = services.manifests.current.hash
     if digest not in services.published:
         services.manifests.publish()
@@ -265,28 +264,3 @@ def _check_against(path: str, schema: dict[str, Any] | None, given: Any) -> None
             f"{where}: {rule}.",
             mend=f"It was {error.value!r}."[:200],
         ) from error
-
-
-def _check_partition(
-    manifest: Manifest, job: JobDoc, request: RunRequest, partition: str | None, now: Any
-) -> None:
-    documents = [job["partitions"]]
-    if job["steps"] is None:
-        documents = [
-            manifest.assets[key]["partitions"] for key in request.assets or job["assets"] or ()
-        ]
-    partitioned = [one for one in documents if one is not None]
-    if not partitioned:
-        if partition is not None:
-            raise UnknownPartitionError(
-                f"Partition {partition!r} was given, but nothing in this run is partitioned.",
-                mend="Leave it out.",
-            )
-        return
-    if partition is None:
-        example = partitions.from_json(partitioned[0]).get_last_partition_key(now)
-        raise UnknownPartitionError(
-            "This run needs a partition key.", mend=f"For example {example!r}." if example else ""
-        )
-    for document in partitioned:
-        partitions.from_json(document).validate_partition_key(partition, now)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from itertools import product
+from itertools import pairwise, product
 from typing import Any, NoReturn, Self
 
 from tidegate.domain.dynamic_partitions import DynamicPartitionsDefinition
@@ -269,6 +269,16 @@ class ProductSpace:
             tuple(sides[self._place[name]] for name in self.spaces)
             for sides in self._sides(numbers, 0)
         ]
+
+    def lines(
+        self, numbers: PartitionSet, *, descending: bool = False
+    ) -> Iterator[tuple[int, int]]:
+        """Its ranges, cut where they go on to the next keys of other dimensions than the last."""
+        width = self._order[-1].width if len(self._order) > 1 else 1 << 62
+        for start, stop in numbers.ranges(descending=descending):
+            cuts = range((start // width + 1) * width, stop, width)
+            lines = list(pairwise((start, *cuts, stop)))
+            yield from reversed(lines) if descending else lines
 
     def _of_sides(self, sides: Sequence[PartitionSet]) -> PartitionSet:
         found = sides[-1]

@@ -88,6 +88,11 @@ class PlanStep:
         return self.key if self.mapped_over is None else self.key.partition("[")[0]
 
     @property
+    def assets(self) -> list[str]:
+        """Those it makes."""
+        return [one.asset for one in self.outputs if one.asset is not None]
+
+    @property
     def sources(self) -> frozenset[int]:
         """Numbers of the steps whose outputs are its inputs."""
         return frozenset(number for one in self.inputs for number, _ in one.sources)

@@ -15,7 +15,7 @@ from tidegate.adapters.aws.alarms import StepFunctionsAlarms
 from tidegate.adapters.aws.blobs import S3Blobs
 from tidegate.adapters.aws.bus import EventBridgeBus
 from tidegate.adapters.aws.launcher import StepFunctionsLauncher
-from tidegate.adapters.aws.queue import LambdaRunQueue
+from tidegate.adapters.aws.queue import LambdaBackfillQueue, LambdaRunQueue
 from tidegate.adapters.clock import SystemClock
 from tidegate.adapters.dynamodb.store import DynamoStore
 from tidegate.adapters.dynamodb.table import bind
@@ -42,6 +42,7 @@ class Environment:
     step_machine_arn: str
     alarm_machine_arn: str
     queue_function: str
+    backfill_function: str
     user_function_arn: str
     task_definition_arn: str
     bus_name: str
@@ -59,6 +60,7 @@ class Environment:
                 step_machine_arn=environ["TIDEGATE_STEP_MACHINE_ARN"],
                 alarm_machine_arn=environ["TIDEGATE_ALARM_MACHINE_ARN"],
                 queue_function=environ["TIDEGATE_QUEUE_FUNCTION"],
+                backfill_function=environ["TIDEGATE_BACKFILL_FUNCTION"],
                 user_function_arn=environ["TIDEGATE_USER_FUNCTION_ARN"],
                 task_definition_arn=environ["TIDEGATE_TASK_DEFINITION_ARN"],
                 bus_name=environ["TIDEGATE_BUS_NAME"],
@@ -93,6 +95,7 @@ def build(
         blobs=blobs,
         launcher=StepFunctionsLauncher(environment.step_machine_arn, blobs),
         queue=LambdaRunQueue(environment.queue_function),
+        backfills=LambdaBackfillQueue(environment.backfill_function),
         alarms=alarms,
         bus=EventBridgeBus(environment.bus_name),
         clock=clock,

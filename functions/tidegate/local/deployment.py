@@ -23,7 +23,7 @@ from tidegate.app.apply_settings import apply_settings
 from tidegate.domain.settings import Settings
 from tidegate.errors import DeploymentError
 from tidegate.execution.io_s3 import S3IOManager
-from tidegate.handlers import api, monitor, queue, steps
+from tidegate.handlers import api, backfill, monitor, queue, steps
 from tidegate.handlers.environment import Environment, build, serving
 from tidegate.local.aws import LocalAws
 from tidegate.local.role import Role
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 API_FUNCTION = "tidegate-api"
 """By this name the CLI finds the API, here and on AWS."""
 QUEUE_FUNCTION = "tidegate-queue"
+BACKFILL_FUNCTION = "tidegate-backfill"
 STEPS_FUNCTION = "tidegate-steps"
 MONITOR_FUNCTION = "tidegate-monitor"
 STATE_MACHINES = Path(state_machines.__file__).parent
@@ -103,6 +104,7 @@ class Deployment:
             step_machine_arn=self._create_step_machine(),
             alarm_machine_arn=self._create_machine("alarm", QueueFunctionArn=QUEUE_FUNCTION),
             queue_function=QUEUE_FUNCTION,
+            backfill_function=BACKFILL_FUNCTION,
             user_function_arn="",
             task_definition_arn="",
             bus_name=aws.bus_name,
@@ -111,6 +113,7 @@ class Deployment:
         for name, module in (
             (API_FUNCTION, api),
             (QUEUE_FUNCTION, queue),
+            (BACKFILL_FUNCTION, backfill),
             (STEPS_FUNCTION, steps),
             (MONITOR_FUNCTION, monitor),
         ):

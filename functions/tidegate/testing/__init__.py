@@ -9,6 +9,6 @@ with LocalDeployment(defs) as tg:
 from __future__ import annotations
 
 from tidegate.testing.local_deployment import LocalDeployment
-from tidegate.testing.views import EventView, LimitView, RunView
+from tidegate.testing.views import BackfillView, EventView, LimitView, RunView
 
-__all__ = ["EventView", "LimitView", "LocalDeployment", "RunView"]
+__all__ = ["BackfillView", "EventView", "LimitView", "LocalDeployment", "RunView"]

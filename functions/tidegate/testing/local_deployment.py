@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from tidegate.app.partitions import asset_states
 from tidegate.errors import from_json
 from tidegate.local.clock import SimulatedClock
 from tidegate.local.deployment import Deployment
 from tidegate.settings_file import load_settings
-from tidegate.testing.views import EventView, LimitView, RunView
+from tidegate.testing.views import BackfillView, EventView, LimitView, RunView
 
 if TYPE_CHECKING:
     from tidegate.local.faults import Faults
@@ -139,6 +140,57 @@ class LocalDeployment:
             trigger=trigger,
             on_conflict=on_conflict,
         )
+
+    def backfill(
+        self,
+        selection: str | None = None,
+        *,
+        job: str | None = None,
+        partitions: Sequence[str] | None = None,
+        range: tuple[str, str] | None = None,
+        all_partitions: bool = False,
+        only: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        run_config: Any = None,
+        order: str = "asc",
+        max_outstanding: int | None = None,
+        title: str | None = None,
+    ) -> str:
+        """Launch a backfill of the selected assets, or of a job: of these partitions, of all from one to another, of all
+        there are; ``only`` those that are ``missing`` or ``failed``. Answers its id."""
+        result = self.call(
+            "backfills.launch",
+            selection=selection,
+            job=job,
+            partition_keys=None if partitions is None else list(partitions),
+            partition_range=None if range is None else "...".join(range),
+            all_partitions=all_partitions,
+            only=only,
+            tags=None if tags is None else dict(tags),
+            run_config=run_config,
+            order=order,
+            max_outstanding=max_outstanding,
+            title=title,
+        )
+        return str(result["backfill_id"])
+
+    def backfill_status(self, backfill_id: str) -> BackfillView:
+        shown = self.call("backfills.show", backfill_id=backfill_id)
+        names = BackfillView.__dataclass_fields__
+        return BackfillView(**{name: shown[name] for name in names})
+
+    def partition_status(self, asset: str) -> dict[str, str]:
+        """Partition key -> MATERIALIZED, FAILED, IN_PROGRESS or MISSING."""
+        _, space, states = asset_states(self._deployment.services, asset)
+        found = {number: status.value for status, numbers in states.items() for number in numbers}
+        return {space.key(number): found[number] for number in sorted(found)}
+
+    def add_partitions(self, name: str, keys: Sequence[str]) -> None:
+        """Add keys to the dynamic partitions of this name."""
+        self.call("partitions.add", name=name, keys=list(keys))
+
+    def delete_partition(self, name: str, key: str) -> None:
+        self.call("partitions.delete", name=name, key=key)
 
     def _run_id(
         self,

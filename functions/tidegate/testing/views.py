@@ -44,6 +44,26 @@ class RunView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BackfillView:
+    """A backfill at one moment."""
+
+    backfill_id: str
+    status: str
+    title: str
+    runs: int
+    """How many were asked for."""
+    outstanding: int
+    """How many of them have not ended."""
+    assets: dict[str, dict[str, int]]
+    """Asset -> how many of its partitions are ``target``, ``requested``, ``done``, ``failed``, ``skipped``."""
+    totals: dict[str, int]
+    grid: dict[str, list[list[Any]]]
+    """Asset -> [first key, last key, how many, state], in order."""
+    notes: list[str]
+    tags: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LimitView:
     key: str
     capacity: int

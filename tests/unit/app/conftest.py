@@ -21,6 +21,7 @@ from tidegate.adapters.memory.launcher import MemoryLauncher
 from tidegate.adapters.memory.store import MemoryStore
 from tidegate.app.admission import Admission
 from tidegate.app.admit import admit
+from tidegate.app.backfill import drive
 from tidegate.app.complete import complete
 from tidegate.app.planning import plan_of
 from tidegate.app.services import Manifests, Services
@@ -116,6 +117,16 @@ class WakeUps:
         self.waiting.append(run_id)
 
 
+class BackfillEvents:
+    """The backfill function's events, to be delivered by the world."""
+
+    def __init__(self) -> None:
+        self.waiting: list[dict[str, Any]] = []
+
+    def wake(self, event: Mapping[str, Any]) -> None:
+        self.waiting.append(dict(event))
+
+
 class World:
     """A control plane on memory. ``settle`` plays Lambda, Step Functions and the user's code."""
 
@@ -125,6 +136,7 @@ class World:
         self.store = MemoryStore(clock=self.clock)
         self.launcher = MemoryLauncher(clock=self.clock)
         self.wake_ups = WakeUps()
+        self.backfill_events = BackfillEvents()
         self.alarms = MemoryAlarms()
         self.bus = MemoryBus()
         self.failing: set[str] = set()
@@ -149,6 +161,7 @@ class World:
             blobs=shaky_blobs,  # type: ignore[arg-type]
             launcher=Shaky(self.launcher, self.trouble),  # type: ignore[arg-type]
             queue=Shaky(self.wake_ups, self.trouble),  # type: ignore[arg-type]
+            backfills=Shaky(self.backfill_events, self.trouble),  # type: ignore[arg-type]
             alarms=alarms,
             bus=Shaky(self.bus, self.trouble),  # type: ignore[arg-type]
             clock=self.clock,
@@ -173,6 +186,10 @@ class World:
             if self.wake_ups.waiting:
                 run_id = self.wake_ups.waiting.pop(0)
                 self.again(lambda one=run_id: admit(self.services, one))
+                continue
+            if self.backfill_events.waiting:
+                event = self.backfill_events.waiting.pop(0)
+                self.again(lambda one=event: drive(self.services, one))
                 continue
             todo = [name for name in self.launcher.started if name not in self._completed]
             if not todo:
@@ -247,6 +264,8 @@ class _ShakyStore:
         self.events = Shaky(store.events, trouble)
         self.assets = Shaky(store.assets, trouble)
         self.audit = Shaky(store.audit, trouble)
+        self.automation = Shaky(store.automation, trouble)
+        self.partition_states = Shaky(store.partition_states, trouble)
 
 
 @pytest.fixture

@@ -1,13 +1,17 @@
-"""The run queue's wake-up: an asynchronous invocation of the ``queue`` function, which Lambda keeps and retries."""
+"""Asynchronous invocations of functions of the control plane, which Lambda keeps and retries."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from typing import Any
 
 from tidegate.adapters.aws.clients import answered, client
 
 
 class LambdaRunQueue:
+    """``tidegate.ports.RunQueue``: invokes the ``queue`` function."""
+
     def __init__(self, function: str) -> None:
         self._function = function
 
@@ -17,10 +21,25 @@ class LambdaRunQueue:
             ThrottledError, UnavailableError: Lambda may not have taken it.
             DeploymentError: there is no such function, or it may not be invoked.
         """
-        mend = f"Check that {self._function} exists and that this function's role may invoke it."
-        with answered(f"Invoking {self._function}", mend=mend):
-            client("lambda").invoke(
-                FunctionName=self._function,
-                InvocationType="Event",
-                Payload=json.dumps({"run_id": run_id}).encode(),
-            )
+        _invoke(self._function, {"run_id": run_id})
+
+
+class LambdaBackfillQueue:
+    """``tidegate.automation_ports.BackfillQueue``: invokes the ``backfill`` function."""
+
+    def __init__(self, function: str) -> None:
+        self._function = function
+
+    def wake(self, event: Mapping[str, Any]) -> None:
+        """Raises as ``LambdaRunQueue.enqueue``."""
+        _invoke(self._function, event)
+
+
+def _invoke(function: str, event: Mapping[str, Any]) -> None:
+    mend = f"Check that {function} exists and that this function's role may invoke it."
+    with answered(f"Invoking {function}", mend=mend):
+        client("lambda").invoke(
+            FunctionName=function,
+            InvocationType="Event",
+            Payload=json.dumps(dict(event)).encode(),
+        )

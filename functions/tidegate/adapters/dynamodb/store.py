@@ -5,7 +5,9 @@ from __future__ import annotations
 from tidegate.adapters.dynamodb.admission import DynamoAdmissionStore
 from tidegate.adapters.dynamodb.assets import DynamoAssetStore
 from tidegate.adapters.dynamodb.audit import DynamoAuditStore
+from tidegate.adapters.dynamodb.automation import DynamoAutomationStore
 from tidegate.adapters.dynamodb.events import DynamoEventStore
+from tidegate.adapters.dynamodb.partition_states import DynamoPartitionStates
 from tidegate.adapters.dynamodb.runs import DynamoRunStore
 from tidegate.ports import Clock
 
@@ -32,3 +34,5 @@ class DynamoStore:
         )
         self.assets = DynamoAssetStore()
         self.audit = DynamoAuditStore()
+        self.automation = DynamoAutomationStore()
+        self.partition_states = DynamoPartitionStates()

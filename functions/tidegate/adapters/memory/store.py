@@ -5,6 +5,7 @@ from __future__ import annotations
 from tidegate.adapters.memory.admission import MemoryAdmissionStore
 from tidegate.adapters.memory.assets import MemoryAssetStore
 from tidegate.adapters.memory.audit import MemoryAuditStore
+from tidegate.adapters.memory.automation import MemoryAutomationStore, MemoryPartitionStates
 from tidegate.adapters.memory.events import MemoryEventStore
 from tidegate.adapters.memory.runs import MemoryRunStore
 from tidegate.ports import Clock
@@ -27,3 +28,5 @@ class MemoryStore:
             batch_size=batch_size, retention_days=retention_days, clock=clock
         )
         self.assets = MemoryAssetStore()
+        self.automation = MemoryAutomationStore()
+        self.partition_states = MemoryPartitionStates()

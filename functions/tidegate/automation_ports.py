@@ -1,0 +1,91 @@
+"""Ports of partitions and backfills; what ``ports.py`` says of ports holds for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from tidegate.domain.backfill import Backfill, Chunk
+from tidegate.domain.partition_state import Place, StateRow
+from tidegate.ports import Page
+
+
+class DynamicPartitions(Protocol):
+    """Table ``automation``: keys of dynamic partitions, by the name of their definition."""
+
+    def add_partitions(self, name: str, keys: Sequence[str]) -> tuple[str, ...]:
+        """Add keys after those there are, and give each the next number; answers those that were new."""
+
+    def delete_partition(self, name: str, key: str) -> bool:
+        """Forget a key. Its number is not given again. False: there is none."""
+
+    def partition_numbers(self, name: str) -> dict[str, int]:
+        """Key -> number, in the order in which they were added."""
+
+
+class BackfillStore(Protocol):
+    """Table ``automation``: backfills, and their chunks that are under way. Reads are strongly consistent."""
+
+    def create_backfill(self, backfill: Backfill) -> tuple[Backfill, bool]:
+        """Put it if its id is new. Answers the stored one, and whether this call created it."""
+
+    def backfill(self, backfill_id: str) -> Backfill | None: ...
+
+    def backfills(self, *, limit: int = 50, cursor: str | None = None) -> Page[Backfill]:
+        """Newest first."""
+
+    def active_backfills(self) -> list[str]:
+        """Ids of those that have not ended."""
+
+    def change_backfill(
+        self,
+        was: Backfill,
+        now: Backfill,
+        *,
+        opens: Chunk | None = None,
+        folds: Sequence[Chunk] = (),
+    ) -> bool:
+        """Put ``now`` in place of ``was``, with a new chunk, or without chunks that it has taken in, all in one write.
+
+        False: it is not at the version of ``was`` any more.
+        """
+
+    def chunks(self, backfill_id: str) -> list[Chunk]:
+        """Those that are under way, in order."""
+
+    def submitted(self, chunk: Chunk) -> None:
+        """Record that all runs of the chunk have been asked for."""
+
+    def run_ended(
+        self,
+        backfill_id: str,
+        chunk: int,
+        run: int,
+        *,
+        done: Sequence[int],
+        failed: Sequence[int],
+        skipped: Sequence[int],
+    ) -> bool:
+        """Record what came of a run: places of assets that were made, failed, or were skipped. The last word counts.
+
+        False: the chunk is not there any more.
+        """
+
+
+class AutomationStore(DynamicPartitions, BackfillStore, Protocol):
+    """Table ``automation``."""
+
+
+class PartitionStates(Protocol):
+    """Table ``assets``: the state of partitions, in sets. Every call may be repeated."""
+
+    def mark(self, asset: str, state: str, places: Sequence[Place]) -> None:
+        """``materialized``, ``failed``, ``in_progress``, or ``ended``: no longer in progress."""
+
+    def marked(self, asset: str, prefix: str) -> list[StateRow]:
+        """All rows that begin so."""
+
+
+class BackfillQueue(Protocol):
+    def wake(self, event: Mapping[str, Any]) -> None:
+        """See that the ``backfill`` function is given the event: soon, at least once, whatever becomes of the caller."""
