@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from tidegate.app.backfill_query import backfill_document
+from tidegate.app.planning import plan_of
 from tidegate.app.services import Services
 from tidegate.domain.backfill import Backfill
 from tidegate.domain.backfill_graph import Nodes
@@ -48,7 +49,7 @@ def _lasted(services: Services, asset: str) -> timedelta | None:
     run = None if made is None else services.store.runs.get(made.run_id)
     if run is None:
         return None
-    plan = services.manifests.get(run.manifest).plan(run.job, run.assets)
+    plan = plan_of(services, run)
     index = next((step.index for step in plan.steps if asset in step.assets), None)
     row = None if index is None else services.store.runs.step(run.run_id, index)
     if row is None or row.started_at is None or row.finished_at is None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tidegate.app.cancel import request_cancel
+from tidegate.app.planning import plan_of
 from tidegate.app.services import Services
 from tidegate.app.submit import RunRequest, submit
 from tidegate.domain.backfill import BACKFILL_RUN_TAG, Backfill, BackfillRun, Chunk
@@ -123,7 +124,7 @@ def outcome_of(services: Services, backfill: Backfill, run: Run) -> Outcome | No
             "done" if run.status is RunStatus.SUCCESS else "failed": (0,)
         }
         return Outcome(chunk=made.chunk, run=made.run, **ended)
-    plan = services.manifests.get(run.manifest).plan(run.job, run.assets)
+    plan = plan_of(services, run)
     rows = {row.index: row for row in services.store.runs.steps(run.run_id)}
     found: dict[str, list[int]] = {"done": [], "failed": [], "skipped": []}
     for step in plan.steps:
