@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, TypeVar
 
 from tests.simulation.forks import Choose, Forks
@@ -23,6 +24,7 @@ from tidegate import (
 )
 from tidegate.adapters.dynamodb.models_admission import AdmissionTable
 from tidegate.domain.claim import ClaimState
+from tidegate.domain.rate import Rate
 from tidegate.errors import TidegateError
 from tidegate.local.faults import Fault
 from tidegate.local.stepper import ExecutionStatus
@@ -71,6 +73,12 @@ def flaky(context: OpExecutionContext, number: int) -> int:
     return number
 
 
+@op(retry_policy=RetryPolicy(max_retries=1, delay=840))
+def patient(context: OpExecutionContext, number: int) -> int:
+    note(context)
+    raise ConnectionError("not yet")
+
+
 @op
 def foot(context: OpExecutionContext, one: int, other: int) -> int:
     note(context)
@@ -113,6 +121,21 @@ def trying() -> None:
     foot(flaky(number), right(number))
 
 
+@job
+def quick() -> None:
+    top()
+
+
+@job
+def pair() -> None:
+    foot(left(top.alias("one")()), right(top.alias("other")()))
+
+
+@job
+def waiting() -> None:
+    foot(patient(top()), top.alias("other")())
+
+
 @asset(pool="db")
 def gold(context: OpExecutionContext) -> int:
     note(context)
@@ -128,7 +151,16 @@ def ring(context: OpExecutionContext, gold: int) -> int:
 ASSETS = ("gold", "ring")
 DEFS = Definitions(
     assets=[gold, ring],
-    jobs=[diamond, failing, trying, fanning, define_asset_job("jewels", selection="*ring")],
+    jobs=[
+        diamond,
+        failing,
+        trying,
+        fanning,
+        quick,
+        pair,
+        waiting,
+        define_asset_job("jewels", selection="*ring"),
+    ],
 )
 TIGHT = {"concurrency": {"runs": {"max_concurrent_runs": 1}, "pools": {"limits": {"db": 1}}}}
 
@@ -136,8 +168,9 @@ TIGHT = {"concurrency": {"runs": {"max_concurrent_runs": 1}, "pools": {"limits":
 class Play:
     """What a scenario does with a deployment. A client that gets no answer asks again."""
 
-    def __init__(self, tg: LocalDeployment) -> None:
+    def __init__(self, tg: LocalDeployment, forks: Forks) -> None:
         self.tg = tg
+        self.calm = forks.paused
         self.runs: list[str] = []
 
     def submit(self, job_name: str, **fields: Any) -> str:
@@ -145,6 +178,9 @@ class Play:
         run_id = self.persist(lambda: self.tg.submit(job_name, run_key=key, **fields))
         self.runs.append(run_id)
         return run_id
+
+    def cancel(self, run_id: str) -> None:
+        self.persist(lambda: self.tg.cancel(run_id))
 
     def persist(self, call: Callable[[], T]) -> T:
         for _ in range(5):
@@ -155,8 +191,6 @@ class Play:
         return call()
 
 
-REST = 16
-"""Minutes in which all is repaired: three sweeps, and the time-out of a Complete that was abandoned."""
 OVERDUE = 50
 """Minutes after which the sweep looks for the execution of a step on Lambda."""
 
@@ -168,6 +202,8 @@ class Scenario:
     play: Callable[[Play], None]
     settings: Mapping[str, Any] = field(default_factory=lambda: TIGHT)
     step_seconds: float = 2
+    rest: float = 16
+    """Minutes in which all is repaired: three sweeps, and the time-out of a Complete that was abandoned."""
 
 
 def hand_over(play: Play) -> None:
@@ -202,11 +238,48 @@ def fan_out(play: Play) -> None:
     play.tg.advance(seconds=30)
 
 
+def rate(play: Play) -> None:
+    """Three runs, which may start 20 s apart: the second and the third are woken by alarms."""
+    with play.calm():
+        pace = Rate(limit=1, per=timedelta(seconds=20))
+        play.tg._deployment.services.admission.set_rate("runs", pace)
+    for _ in range(3):
+        play.submit("quick")
+    play.tg.settle()
+    play.tg.advance(seconds=70)
+
+
+def cancel(play: Play) -> None:
+    """Cancelled are a run of which a step runs and one waits, and one that is queued; the one behind them has its turn."""
+    with play.calm():
+        for name in ("pair", "quick", "quick"):
+            play.submit(name)
+        play.tg.settle()
+        play.tg.advance(minutes=15)
+    for run_id in play.runs[1::-1]:
+        play.cancel(run_id)
+    play.tg.settle()
+
+
+def cancel_retry(play: Play) -> None:
+    """Cancelled is a run with a step that is to be tried again, later; the run behind it has its turn."""
+    with play.calm():
+        for name in ("waiting", "quick"):
+            play.submit(name)
+        play.tg.settle()
+        play.tg.advance(seconds=30)
+    play.cancel(play.runs[0])
+    play.tg.settle()
+
+
 SCENARIOS: dict[str, Scenario] = {
     "hand-over": Scenario(play=hand_over),
     "failure": Scenario(play=failure),
     "retry": Scenario(play=retry),
     "fan-out": Scenario(play=fan_out),
+    "rate": Scenario(play=rate),
+    "cancel": Scenario(play=cancel, step_seconds=800, rest=30),
+    "cancel a retry": Scenario(play=cancel_retry),
 }
 
 
@@ -226,10 +299,10 @@ def strike(name: str, choose: Choose) -> tuple[dict[str, Any], Forks]:
             _repairs() as repairs,
         ):
             forks.install(tg.faults)
-            play = Play(tg)
+            play = Play(tg, forks)
             scenario.play(play)
             with forks.paused():
-                tg.advance(minutes=REST + (OVERDUE if forks.fault is Fault.LOST else 0))
+                tg.advance(minutes=scenario.rest + (OVERDUE if forks.fault is Fault.LOST else 0))
                 return look(play) | {"repairs": dict(repairs)}
 
     return forks.play(played), forks

@@ -21,7 +21,7 @@ from tidegate.app.planning import keep_mapping_keys, plan_of
 from tidegate.app.retry import await_retry, begin_retry, retry_of
 from tidegate.app.run_claim import step_released
 from tidegate.app.services import Services
-from tidegate.app.stop import tell_skipped
+from tidegate.app.stop import tell_stopped
 from tidegate.domain.deadline import fails_fast
 from tidegate.domain.event import EventKind
 from tidegate.domain.partitions import from_json
@@ -57,9 +57,8 @@ def complete(services: Services, outcome: Mapping[str, Any]) -> None:
     step = plan.step(index)
     report = _report(services, outcome, run, step, attempt)
     keep_mapping_keys(services, report)
-    row, wrote = services.store.runs.resolve_step(
-        _ended(services, run, plan, step, report), leaves=_STARTED
-    )
+    ended = _ended(services, run, plan, step, report)
+    row, wrote = services.store.runs.resolve_step(ended, leaves=_STARTED)
     if row.attempt == attempt + 1:
         # By a call for this attempt, which may have died before the next one was under way.
         begin_retry(services, row, attempt + 1)
@@ -70,21 +69,23 @@ def complete(services: Services, outcome: Mapping[str, Any]) -> None:
         )
         return
     if wrote or row.fingerprint == report.fingerprint():
-        _record(services, run, step, row, report)
+        # Canceled since, it says so; what is told here is how the attempt ended.
+        was = replace(ended, retry_at=row.retry_at)
+        _record(services, run, step, was if row.status is StepStatus.CANCELED else row, report)
     _go_on(services, run, plan, row)
 
 
 def resume(services: Services, run: Run, plan: RunPlan, row: StepRow, *, is_told: bool) -> None:
-    """Do again what follows from a resolved row: whoever began it has died. Twice is once.
+    """Do again what follows from an attempt that is over: whoever began it has died. Twice is once.
 
     ``is_told``: its events are there. Else they are made from the row; what else the report said is lost.
     """
     step = plan.step(row.index)
-    if not is_told and row.status is StepStatus.SKIPPED:
-        tell_skipped(services, run, step, row)
+    if not is_told and row.status in (StepStatus.SKIPPED, StepStatus.CANCELED):
+        tell_stopped(services, run, step, row)
     elif not is_told:
         error, _, message = (row.reason or "").partition(": ")
-        failure = StepFailure(error=error, message=message) if row.failed else None
+        failure = StepFailure(error=error, message=message)
         at = row.finished_at or services.clock.now()
         known = Report(
             run_id=run.run_id,
@@ -92,7 +93,7 @@ def resume(services: Services, run: Run, plan: RunPlan, row: StepRow, *, is_told
             attempt=row.attempt,
             started_at=row.started_at or at,
             finished_at=at,
-            failure=failure,
+            failure=None if row.status is StepStatus.SUCCESS else failure,
         )
         _record(services, run, step, row, known)
     _go_on(services, run, plan, row)

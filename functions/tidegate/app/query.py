@@ -272,6 +272,7 @@ def _step_document(run: Run, key: str, row: StepRow | None, index: int) -> dict[
         # A run that is over has no pending steps: what never began was skipped by its end.
         status = StepStatus.SKIPPED if run.status.is_finished else StepStatus.PENDING
         row = StepRow(run_id=run.run_id, index=index, status=status, attempt=0)
+    again = row.retry_at if row.status is StepStatus.UP_FOR_RETRY else None
     return {
         "step": key,
         "index": index,
@@ -281,7 +282,7 @@ def _step_document(run: Run, key: str, row: StepRow | None, index: int) -> dict[
         "waiting_at": None if row.waiting_at is None else row.waiting_at.isoformat(),
         "started_at": None if row.started_at is None else row.started_at.isoformat(),
         "finished_at": None if row.finished_at is None else row.finished_at.isoformat(),
-        "retry_at": None if row.retry_at is None else row.retry_at.isoformat(),
+        "retry_at": None if again is None else again.isoformat(),
     }
 
 

@@ -71,6 +71,14 @@ def tell_skipped(services: Services, run: Run, step: PlanStep, row: StepRow) -> 
     services.store.events.append(run.run_id, f"skip/{step.index}", [event])
 
 
+def tell_stopped(services: Services, run: Run, step: PlanStep, row: StepRow) -> None:
+    """Tell of a step that was skipped or canceled. Twice is once."""
+    if row.status is StepStatus.SKIPPED:
+        tell_skipped(services, run, step, row)
+    else:
+        _tell_canceled(services, step, row)
+
+
 def _resolve(services: Services, run: Run, row: StepRow) -> StepRow | None:
     """Write that the step is over. None: it ended by itself, so whoever records that does the rest."""
     while not row.status.is_resolved:
@@ -83,6 +91,8 @@ def _resolve(services: Services, run: Run, row: StepRow) -> StepRow | None:
             reason=run.reason,
             failed=True,
             finished_at=services.clock.now(),
+            retry_at=row.retry_at,
+            fingerprint=row.fingerprint,
         )
         row, _ = services.store.runs.resolve_step(wanted, leaves=frozenset({row.status}))
     return row if _was_stopped(row) else None
@@ -96,17 +106,14 @@ def _was_stopped(row: StepRow) -> bool:
 
 
 def _stop_execution(services: Services, row: StepRow) -> None:
-    if row.started_at is not None:
+    """Not that of an attempt which is over, to be followed by another: all it may still do is to tell of it."""
+    if row.started_at is not None and row.retry_at is None:
         services.launcher.stop(row.run_id, row.index, row.attempt)
 
 
 def _let_go(services: Services, run: Run, plan: RunPlan, row: StepRow) -> list[Claim]:
     """Tell of the end of a stopped step, and release what it held or waited for."""
-    step = plan.step(row.index)
-    if row.status is StepStatus.SKIPPED:
-        tell_skipped(services, run, step, row)
-    else:
-        _tell_canceled(services, step, row)
+    tell_stopped(services, run, plan.step(row.index), row)
     return step_released(services, run, plan, row.index, row.attempt)
 
 
@@ -121,7 +128,8 @@ def _tell_canceled(services: Services, step: PlanStep, row: StepRow) -> None:
         message=row.reason or "",
         level="WARNING",
     )
-    if row.started_at is not None:
+    if row.started_at is not None and row.retry_at is None:
+        # Else its attempt has ended, and whoever recorded that has told of its start.
         start = Event(
             run_id=row.run_id,
             at=row.started_at,

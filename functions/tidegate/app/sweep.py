@@ -23,7 +23,6 @@ from tidegate.app.complete import complete, resume
 from tidegate.app.expire import expire, overdue
 from tidegate.app.launch import finish, launch
 from tidegate.app.planning import plan_of
-from tidegate.app.retry import await_retry
 from tidegate.app.run_claim import FIRST
 from tidegate.app.services import Services
 from tidegate.app.step_task import start_again
@@ -59,7 +58,15 @@ MOST_HOLDERS = 10_000
 
 _CANCELING = frozenset({RunStatus.CANCELING})
 _QUEUED = frozenset({RunStatus.QUEUED})
-_TOLD = frozenset({EventKind.STEP_SUCCESS, EventKind.STEP_FAILURE, EventKind.STEP_SKIPPED})
+_TOLD = frozenset(
+    {
+        EventKind.STEP_SUCCESS,
+        EventKind.STEP_FAILURE,
+        EventKind.STEP_UP_FOR_RETRY,
+        EventKind.STEP_SKIPPED,
+        EventKind.STEP_CANCELED,
+    }
+)
 
 Item = TypeVar("Item")
 
@@ -176,7 +183,7 @@ class _Sweep:
                 self._look_at_overdue(run, plan, row, seconds)
             elif row.status is StepStatus.UP_FOR_RETRY and self._is_old(row.retry_at):
                 self._count("unretried", run_id=run.run_id, index=row.index)
-                await_retry(services, row)
+                self._resume(run, plan, [row])
         self._live[run.run_id] = frozenset(
             (row.index, row.attempt) for row in rows if not row.is_attempt_over
         )
@@ -226,7 +233,7 @@ class _Sweep:
             resume(self._services, run, plan, row, is_told=is_told)
 
     def _told(self, run_id: str) -> set[tuple[str | None, int | None]]:
-        """Steps whose end is among the run's events."""
+        """Steps, by attempt, whose end is among the run's events."""
         told: set[tuple[str | None, int | None]] = set()
         cursor: str | None = None
         while True:

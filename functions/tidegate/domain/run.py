@@ -177,7 +177,7 @@ class StepRow:
     finished_at: datetime | None = None
     """When it was resolved, or its attempt failed."""
     retry_at: datetime | None = None
-    """Of one that is UP_FOR_RETRY."""
+    """Of one that is UP_FOR_RETRY, or was when it was canceled."""
 
     @property
     def is_attempt_over(self) -> bool:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from tests.unit.app.test_run_life import DIAMOND, step_doc
+from tests.unit.app.test_sweep import dies, lost
 from tidegate.app.admit import admit
 from tidegate.app.cancel import cancel, request_cancel
 from tidegate.app.complete import complete
@@ -61,7 +63,8 @@ def assert_nothing_is_left(tg: Any) -> None:
         for row in tg.store.runs.steps(run_id):
             assert row.status.is_resolved
             name = f"{run_id}-{row.index}-{row.attempt}"
-            if row.status is StepStatus.CANCELED and name in tg.launcher.started:
+            was_under_way = row.status is StepStatus.CANCELED and row.retry_at is None
+            if was_under_way and name in tg.launcher.started:
                 assert name in tg.launcher.stopped
         told = kinds(tg, run_id)
         assert len([one for one in told if one.startswith("RUN_")]) == len(
@@ -200,8 +203,15 @@ def test_a_step_that_waits_to_be_tried_again_is_canceled(world: Make) -> None:
     tg = running_diamond(world)
     first = tg.runs[0]
     row = tg.store.runs.step(first, 1)
+    now = tg.clock.now()
     tg.store.runs.resolve_step(
-        StepRow(run_id=first, index=1, status=StepStatus.UP_FOR_RETRY, finished_at=tg.clock.now()),
+        StepRow(
+            run_id=first,
+            index=1,
+            status=StepStatus.UP_FOR_RETRY,
+            finished_at=now,
+            retry_at=now + timedelta(minutes=1),
+        ),
         leaves=frozenset({StepStatus.STARTED}),
     )
 
@@ -209,6 +219,25 @@ def test_a_step_that_waits_to_be_tried_again_is_canceled(world: Make) -> None:
 
     assert row.status is StepStatus.STARTED
     assert tg.statuses(first)["left"] == "CANCELED"
+    tg.settle()
+    assert_nothing_is_left(tg)
+
+
+def test_a_canceled_step_whose_slot_was_left_is_not_told_to_have_failed(world: Make) -> None:
+    tg = running_diamond(world)
+    first = tg.runs[0]
+    dies(tg, "admission", "release", after=False)
+    lost(lambda: cancel(tg.services, first))
+    tg.store.runs.move(
+        first, leaves=frozenset({RunStatus.CANCELING}), to=RunStatus.CANCELED, at=tg.clock.now()
+    )
+    tg.clock.advance(GRACE + timedelta(seconds=1))
+
+    assert sweep(tg.services)["unreleased"] > 0
+
+    kinds = {str(one.kind) for one in tg.store.events.read(first).items}
+    assert "STEP_CANCELED" in kinds
+    assert "STEP_FAILURE" not in kinds
     tg.settle()
     assert_nothing_is_left(tg)
 

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from tests.unit.app.test_run_life import step_doc
+from tests.unit.app.test_sweep import dies, lost
+from tidegate.app.cancel import cancel
 from tidegate.app.complete import complete
 from tidegate.app.sweep import sweep
 from tidegate.app.wake import wake
@@ -166,6 +168,45 @@ def test_an_attempt_whose_alarm_was_lost_is_begun_by_the_sweep(world: Make) -> N
 
     assert counted == {"unretried": 1}
     assert tg.status(run_id) == "SUCCESS"
+
+
+def test_a_failed_attempt_of_which_nobody_told_is_told_of_by_the_sweep(world: Make) -> None:
+    tg = world(SETTINGS, chain=chain())
+    tg.failures["a"] = 1
+    run_id = tg.submit("chain")
+    tg.settle_wake_ups()
+    outcome = tg.outcome_of(next(iter(tg.launcher.started)))
+    dies(tg, "events", "append", after=False)
+    lost(lambda: complete(tg.services, outcome))
+    tg.clock.advance(timedelta(minutes=10))
+
+    assert sweep(tg.services) == {"unretried": 1}
+    assert kinds(tg, run_id) == ["STEP_START a 1", "STEP_UP_FOR_RETRY a 1"]
+
+
+@pytest.mark.parametrize("is_told", [True, False])
+def test_a_step_canceled_between_two_attempts_keeps_what_was_told_of_the_first(
+    world: Make, is_told: bool
+) -> None:
+    tg = world(SETTINGS, chain=chain())
+    tg.failures["a"] = 1
+    run_id = tg.submit("chain")
+    tg.settle_wake_ups()
+    outcome = tg.outcome_of(next(iter(tg.launcher.started)))
+    if is_told:
+        complete(tg.services, outcome)
+    else:
+        dies(tg, "events", "append", after=False)
+        lost(lambda: complete(tg.services, outcome))
+
+    cancel(tg.services, run_id)
+    tg.advance(hours=1)
+    complete(tg.services, outcome)
+
+    assert tg.launcher.stopped == []
+    assert kinds(tg, run_id) == ["STEP_START a 1", "STEP_UP_FOR_RETRY a 1", "STEP_CANCELED a 1"]
+    (row, *_) = tg.store.runs.steps(run_id)
+    assert (row.status, row.reason) == ("CANCELED", "Cancelled.")
 
 
 @pytest.mark.parametrize("policy", [POLICY, AT_ONCE])
