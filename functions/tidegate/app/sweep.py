@@ -5,7 +5,7 @@ is nothing to repair: what is repaired is counted, and the expected number is ze
 would have made, so one that comes too early, or twice, changes nothing.
 
 What it costs does not depend on how many runs wait: each is looked at soon after it was created, and then once a day. It reads
-every live run with its steps, and every limit with its holders.
+every live run with its steps, every limit with its holders, and every backfill that goes on with its open runs.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from tidegate.app.admit import admit
+from tidegate.app.backfill_drive import repair
 from tidegate.app.cancel import carry_out
 from tidegate.app.complete import complete, resume
 from tidegate.app.expire import expire, overdue
@@ -95,7 +96,12 @@ class _Sweep:
         self._each(self._orphans(), self._release)
         open_keys = [one.key for one in admission.limits() if one.room > 0]
         self._each([*open_keys, *self._limits_within], self._grant)
+        self._each(self._services.store.automation.active_backfills(), self._drive)
         return self._counted
+
+    def _drive(self, backfill_id: str) -> None:
+        if repair(self._services, backfill_id, GRACE):
+            self._count("backfills", backfill_id=backfill_id)
 
     def _each(self, items: Iterable[Item], repair: Callable[[Item], None]) -> None:
         """Repair each. One that cannot be repaired does not keep the others from it."""

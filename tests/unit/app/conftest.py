@@ -21,7 +21,7 @@ from tidegate.adapters.memory.launcher import MemoryLauncher
 from tidegate.adapters.memory.store import MemoryStore
 from tidegate.app.admission import Admission
 from tidegate.app.admit import admit
-from tidegate.app.backfill import drive
+from tidegate.app.backfill_drive import drive
 from tidegate.app.complete import complete
 from tidegate.app.planning import plan_of
 from tidegate.app.services import Manifests, Services
@@ -144,6 +144,7 @@ class World:
         """How often more the attempts of a step fail, for each run."""
         self._failed: Counter[tuple[str, str]] = Counter()
         self.ran: list[str] = []
+        self.ran_partitions: list[tuple[str, str | None]] = []
         self.keys: dict[str, list[str]] = {}
         """Step -> mapping keys of its output ``result``, when that is dynamic."""
         self.withheld: set[str] = set()
@@ -224,8 +225,11 @@ class World:
         key = state["invocation"]["mapping_key"]
         step = state["invocation"]["step"] + (f"[{key}]" if key else "")
         self.ran.append(step)
+        self.ran_partitions.append((step, state["invocation"]["partition_key"]))
         self.clock.advance(timedelta(seconds=1))
-        failed = step in self.failing or self._fails_once_more(state["run_id"], step)
+        partition = state["invocation"]["partition_key"]
+        failed = not self.failing.isdisjoint({step, f"{step}@{partition}"})
+        failed = failed or self._fails_once_more(state["run_id"], step)
         report = Report(
             run_id=state["run_id"],
             index=state["index"],
@@ -266,6 +270,12 @@ class _ShakyStore:
         self.audit = Shaky(store.audit, trouble)
         self.automation = Shaky(store.automation, trouble)
         self.partition_states = Shaky(store.partition_states, trouble)
+
+
+@pytest.fixture
+def world_of() -> Callable[[Manifest, Settings], World]:
+    """A world of a compiled manifest."""
+    return World
 
 
 @pytest.fixture
