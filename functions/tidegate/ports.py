@@ -352,7 +352,8 @@ class Blobs(Protocol):
     """A bucket. Keys are slash-separated; a blob is there whole or not at all."""
 
     def put(self, key: str, body: bytes) -> None: ...
-    def get(self, key: str) -> bytes | None: ...
+    def get(self, key: str, *, most: int | None = None) -> bytes | None:
+        """The object, or as many bytes of it as ``most``; None: it is not there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

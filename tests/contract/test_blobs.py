@@ -31,6 +31,13 @@ def test_the_last_put_stays(blobs: Blobs) -> None:
     assert blobs.get("a/b c+ü") == b""
 
 
+def test_of_a_large_blob_the_beginning_can_be_read_alone(blobs: Blobs) -> None:
+    blobs.put("a", b"0123456789")
+
+    assert [blobs.get("a", most=n) for n in (4, 10, 99)] == [b"0123", b"0123456789", b"0123456789"]
+    assert blobs.get("b", most=4) is None
+
+
 def test_a_blob_that_is_not_there_is_none(blobs: Blobs) -> None:
     blobs.put("a/b", b"1")
 

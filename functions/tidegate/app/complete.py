@@ -23,6 +23,7 @@ from tidegate.app.run_claim import step_released
 from tidegate.app.services import Services
 from tidegate.app.stop import tell_stopped
 from tidegate.domain.deadline import fails_fast
+from tidegate.domain.death import death_of
 from tidegate.domain.event import EventKind
 from tidegate.domain.partitions import from_json
 from tidegate.domain.plan import PlanStep, RunPlan
@@ -161,7 +162,7 @@ def _report(
     try:
         document = _document(services, outcome, run, step, attempt)
         if document is None:
-            return _failed(services, run, step, attempt, _death(outcome))
+            return _failed(services, run, step, attempt, death_of(outcome))
         report = Report.from_json(document)
         _check(report, run, step, attempt)
         return report
@@ -186,17 +187,17 @@ def _document(
         raise ReportError(
             f"The report points at {document['report_key']!r}, which is not its place."
         )
-    body = services.blobs.get(own_key)
+    body = services.blobs.get(own_key, most=MAX_REPORT_BYTES + 1)
     if body is None:
         return None
     if len(body) > MAX_REPORT_BYTES:
         raise ReportError(
-            f"The report is {len(body):,} bytes; {MAX_REPORT_BYTES:,} is the most.",
+            f"The report is more than {MAX_REPORT_BYTES:,} bytes.",
             mend="Keep metadata small: link to what is large.",
         )
     try:
         return json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ReportError(f"The report is not JSON: {error}.") from error
 
 
@@ -204,6 +205,8 @@ def _check(report: Report, run: Run, step: PlanStep, attempt: int) -> None:
     """A report may speak only of its own step: its attempt, its outputs, its assets."""
     if (report.run_id, report.index, report.attempt) != (run.run_id, step.index, attempt):
         raise ReportError("The report is about another step.")
+    if report.logs_key not in (None, f"logs/{run.run_id}/{step.index}/{attempt}.jsonl"):
+        raise ReportError(f"The report has its log at {report.logs_key!r}, which is not its place.")
     outputs = {one.name for one in step.outputs}
     unknown = sorted(set(report.produced) - outputs)
     if unknown:
@@ -237,29 +240,6 @@ def _check_mapping_keys(report: Report, step: PlanStep) -> None:
             if odd[0] in dynamic
             else f"The report has mapping keys of {odd[0]!r}, which {step.key!r} did not produce."
         )
-
-
-def _death(outcome: Mapping[str, Any]) -> StepFailure:
-    """What became of user code that answered nothing, from Step Functions' Error and Cause."""
-    error = outcome.get("error")
-    if not isinstance(error, Mapping):
-        return StepFailure(error="Crash", message="The container ended without a report.")
-    name, cause = str(error.get("Error", "")), str(error.get("Cause", ""))
-    message, kind = cause, name
-    try:
-        parsed = json.loads(cause)
-    except ValueError:
-        parsed = None
-    if isinstance(parsed, Mapping):
-        kind = str(parsed.get("errorType", name))
-        message = str(parsed.get("errorMessage", parsed.get("StoppedReason", cause)))
-    if name == "States.ABORTED":
-        return StepFailure(error="Aborted", message=message or "Its execution was stopped.")
-    if name == "States.Timeout" or "Task timed out after" in message:
-        return StepFailure(error="Timeout", message=message or "The step ran out of time.")
-    if kind.startswith(("Runtime.", "Sandbox.", "ECS", "States.")) or not kind:
-        return StepFailure(error="Crash", message=f"{kind}: {message}"[:_SHOWN])
-    return StepFailure(error=kind, message=message[:_SHOWN])
 
 
 def _failed(

@@ -61,7 +61,13 @@ def task_stopped(services: Services, detail: Mapping[str, Any]) -> None:
     if not names:
         return
     run_id, index, attempt = names[0].removeprefix("invocations/").removesuffix(".json").split("/")
-    cause = {"StoppedReason": str(detail.get("stoppedReason") or "The container stopped.")}
+    cause = {
+        "StoppedReason": str(detail.get("stoppedReason") or "The container stopped."),
+        "Containers": [
+            {"ExitCode": one.get("exitCode"), "Reason": one.get("reason")}
+            for one in detail.get("containers", ())
+        ],
+    }
     complete(
         services,
         {

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
 from typing import Any
 
+from tidegate.app.logs import event_document, log_page
 from tidegate.app.planning import plan_of
 from tidegate.app.services import Services
 from tidegate.domain.admission import ready
 from tidegate.domain.claim import ClaimState, Explanation, Limit
 from tidegate.domain.conflict import is_line
-from tidegate.domain.event import EventKind
 from tidegate.domain.pause import setting_of
 from tidegate.domain.retention import is_past
 from tidegate.domain.run import Run, RunStatus, StepRow, StepStatus, run_claim_id, step_claim_id
 from tidegate.errors import RequestError, UnknownLimitError, UnknownRunError
-from tidegate.ports import Event
 
 QUEUED = frozenset({RunStatus.QUEUED})
 SHOWN = 20
@@ -125,20 +123,12 @@ def run_events(
 ) -> dict[str, Any]:
     run_of(services, run_id)
     page = services.store.events.read(run_id, limit=limit, cursor=cursor)
-    return {"events": [_event_document(one) for one in page.items], "cursor": page.cursor}
+    return {"events": [event_document(one) for one in page.items], "cursor": page.cursor}
 
 
 def run_logs(services: Services, run_id: str, *, cursor: str | None, limit: int) -> dict[str, Any]:
-    """A page of events in order, with log lines that went to the bucket put back in their place."""
     run_of(services, run_id)
-    page = services.store.events.read(run_id, limit=limit, cursor=cursor)
-    lines: list[dict[str, Any]] = []
-    for event in page.items:
-        if event.kind == EventKind.LOGS_CAPTURED:
-            lines += _captured(services, event)
-        else:
-            lines.append(_event_document(event))
-    return {"events": lines, "cursor": page.cursor}
+    return log_page(services, run_id, cursor=cursor, limit=limit)
 
 
 def queue(services: Services, *, limit: int = 100, cursor: str | None = None) -> dict[str, Any]:
@@ -284,34 +274,3 @@ def _step_document(run: Run, key: str, row: StepRow | None, index: int) -> dict[
         "finished_at": None if row.finished_at is None else row.finished_at.isoformat(),
         "retry_at": None if again is None else again.isoformat(),
     }
-
-
-def _event_document(event: Event) -> dict[str, Any]:
-    return {
-        "at": event.at.isoformat(),
-        "kind": str(event.kind),
-        "step": event.step,
-        "attempt": event.attempt,
-        "level": event.level,
-        "message": event.message,
-        "data": dict(event.data),
-    }
-
-
-def _captured(services: Services, event: Event) -> list[dict[str, Any]]:
-    body = services.blobs.get(str(event.data["key"]))
-    if body is None:
-        return [_event_document(event)]
-    lines = [json.loads(line) for line in body.decode().splitlines() if line]
-    return [
-        {
-            "at": line["at"],
-            "kind": EventKind.LOG.value,
-            "step": event.step,
-            "attempt": event.attempt,
-            "level": line["level"],
-            "message": line["message"],
-            "data": {},
-        }
-        for line in lines
-    ]

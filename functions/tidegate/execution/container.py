@@ -27,6 +27,7 @@ from tidegate.execution.user_code import (
     encoded,
     execute,
     failed_report,
+    leave_if_forked,
     read_invocation,
     write_report,
 )
@@ -55,7 +56,7 @@ class ContainerRun:
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._invocation, self._bucket, self._now = invocation, bucket, now
-        self._started_at = now()
+        self._started_at, self._process = now(), os.getpid()
         self._writing = threading.Lock()
         self.written = threading.Event()
         self.can_be_stopped = False
@@ -76,6 +77,7 @@ class ContainerRun:
         self.write(self._failed(StepFailure(error="Stopped", message=why)))
 
     def write(self, report: Report) -> None:
+        leave_if_forked(self._process)
         with self._writing:
             if not self.written.is_set():
                 write_report(self._invocation, encoded(report), self._bucket)

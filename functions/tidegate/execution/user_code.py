@@ -6,6 +6,7 @@ It knows the user's definitions and the data bucket, and nothing of the control 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -102,7 +103,7 @@ def execute(
     now: Callable[[], datetime] = utc_now,
 ) -> Report:
     """Run the step. Definitions that cannot be loaded, or lack the step, are a failure in the report."""
-    started_at = now()
+    started_at, process = now(), os.getpid()
     try:
         loaded = defs() if callable(defs) else defs
         job = loaded.resolve_job_def(invocation.job)
@@ -111,13 +112,25 @@ def execute(
     except StepStopped:
         raise
     except BaseException as error:  # noqa: BLE001 - importing runs the user's code
+        leave_if_forked(process)
         return failed_report(invocation, failure_of(error), started_at, now())
     around = Surroundings(
         steps=steps,
         resources={DEFAULT_IO_MANAGER: BucketIOManager(bucket), **job.resources},
         now=now,
     )
-    return _with_logs_apart(run_step(step, invocation, around).report, bucket)
+    report = run_step(step, invocation, around).report
+    leave_if_forked(process)
+    return _with_logs_apart(report, bucket)
+
+
+def leave_if_forked(process: int) -> None:
+    """End this process, without a word, if it is not that one but a copy which user code made of it.
+
+    The copy came back from the user's function too; of one attempt there is one report, and it is the original's to make.
+    """
+    if os.getpid() != process:
+        os._exit(0)
 
 
 def _with_logs_apart(report: Report, bucket: DataBucket) -> Report:

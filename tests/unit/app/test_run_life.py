@@ -227,6 +227,7 @@ def test_what_is_not_a_report_fails_the_step_with_the_reason(
         ("materializations", [{"asset": "gold"}], "which 'a' does not make"),
         ("logs", [["now"]], "'logs'"),
         ("output_metadata", {"result": {"rows": 3}}, "'output_metadata.rows'"),
+        ("logs_key", "control/settings.json", "'control/settings.json', which is not its place"),
     ],
 )
 def test_a_report_that_does_not_fit_its_step_is_refused_by_field(

@@ -195,6 +195,53 @@ with stopped_by_sigterm(this, grace=0.1):
     assert "did not end within" in report.failure.message
 
 
+FORKS = """
+import os, sys
+from tidegate import Definitions, asset
+from tidegate.domain.task import Invocation
+from tidegate.execution.container import ContainerRun
+
+class Folder:
+    name = "data"
+    def put_object(self, key, body, *, content_type, metadata=None):
+        if key.startswith("reports/"):
+            with open(sys.argv[1], "a") as written:
+                written.write(f"{os.getpid()}\\n")
+    def get_object(self, key):
+        return None
+
+def copied():
+    child = os.fork()
+    if child:
+        os.waitpid(child, 0)
+    return Definitions(assets=[step]) if sys.argv[2] == "load" else None
+
+@asset
+def step():
+    if sys.argv[2] == "step":
+        copied()
+
+load = copied if sys.argv[2] == "load" else lambda: Definitions(assets=[step])
+this = ContainerRun(Invocation(run_id="r1", job="__ASSET_JOB", step="step", index=0), Folder())
+print(os.getpid(), flush=True)
+this.run(load)
+"""
+
+
+@pytest.mark.parametrize("where", ["step", "load"])
+def test_of_a_process_and_its_copy_only_the_first_reports(tmp_path: Path, where: str) -> None:
+    written = tmp_path / "written"
+
+    done = subprocess.run(
+        [sys.executable, "-c", FORKS, str(written), where],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert written.read_text() == done.stdout
+
+
 def test_the_entry_point_says_in_one_sentence_what_is_missing() -> None:
     environ = {
         name: value for name, value in os.environ.items() if not name.startswith("TIDEGATE_")

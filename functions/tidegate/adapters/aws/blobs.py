@@ -24,7 +24,7 @@ class S3Blobs:
         with answered(f"Writing {key} to bucket {self._bucket}", mend=self._mend):
             self._client.put_object(Bucket=self._bucket, Key=key, Body=body)
 
-    def get(self, key: str) -> bytes | None:
+    def get(self, key: str, *, most: int | None = None) -> bytes | None:
         with answered(f"Reading {key} from bucket {self._bucket}", mend=self._mend):
             try:
                 answer = self._client.get_object(Bucket=self._bucket, Key=key)
@@ -32,7 +32,8 @@ class S3Blobs:
                 if code_of(error) == "NoSuchKey":
                     return None
                 raise
-            body: bytes = answer["Body"].read()
+            with answer["Body"] as stream:
+                body: bytes = stream.read(most)
             return body
 
     @property

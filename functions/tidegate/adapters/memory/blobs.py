@@ -12,5 +12,6 @@ class MemoryBlobs:
     def put(self, key: str, body: bytes) -> None:
         self.stored[key] = bytes(body)
 
-    def get(self, key: str) -> bytes | None:
-        return self.stored.get(key)
+    def get(self, key: str, *, most: int | None = None) -> bytes | None:
+        body = self.stored.get(key)
+        return None if body is None else body[:most]
