@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from tests.unit.app.conftest import manifest_of
 from tests.unit.app.test_run_life import step_doc
+from tidegate.adapters.memory.blobs import MemoryBlobs
 from tidegate.app.services import Manifests
 from tidegate.app.upkeep import upkeep
 from tidegate.domain.rate import Rate
@@ -115,19 +117,26 @@ def test_a_limit_that_somebody_set_or_that_may_be_waited_for_stays(world: Make) 
     assert [one.key for one in admission.limits()] == before
 
 
-def test_a_manifest_is_written_again_so_that_it_does_not_expire(world: Make) -> None:
-    tg = world(ONE=ONE)
-    manifests = tg.services.manifests
+class Counted(MemoryBlobs):
+    """Knows what was written, in order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written: list[tuple[str, bytes]] = []
+
+    def put(self, key: str, body: bytes) -> None:
+        self.written.append((key, body))
+        super().put(key, body)
+
+
+def test_a_manifest_is_written_again_so_that_it_does_not_expire() -> None:
+    blobs = Counted()
+    manifests = Manifests(manifest_of(ONE=ONE), blobs)
     manifests.publish()
-    stored = tg.services.blobs.stored
-    key = Manifests.key(manifests.current.hash)
-    body = stored[key]
-    written: list[str] = []
-    put = tg.services.blobs.put
-    tg.services.blobs.put = lambda key, body: (written.append(key), put(key, body))
 
     manifests.keep(manifests.current.hash)
     manifests.keep("unknown")
 
-    assert written == [key]
-    assert stored[key] == body
+    first, again = blobs.written
+    assert again == first
+    assert first[0] == Manifests.key(manifests.current.hash)
