@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from tidegate.cli import definitions, dev, doctor, launch, limits, queue, runs
+from tidegate.cli import backfill, definitions, dev, doctor, launch, limits, partitions, queue, runs
 from tidegate.cli.main import INTERRUPTED
 from tidegate.errors import (
     ConfigError,
@@ -104,6 +104,8 @@ app.add_typer(launch.app, name="job")
 app.add_typer(runs.app, name="runs")
 app.command("queue")(queue.queue)
 app.add_typer(limits.app, name="limits")
+app.add_typer(backfill.app, name="backfill")
+app.add_typer(partitions.app, name="partitions")
 app.add_typer(definitions.app, name="definitions")
 app.command("compile")(definitions.compile_definitions)
 app.command("doctor")(doctor.doctor)

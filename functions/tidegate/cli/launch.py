@@ -20,6 +20,14 @@ SKIPPED = 3
 """Exit code of a launch whose run gave way to others by its conflict policy."""
 
 Partition = Annotated[str | None, typer.Option("--partition", help="The partition to run for.")]
+PartitionRange = Annotated[
+    str | None,
+    typer.Option(
+        "--partition-range",
+        metavar="A...B",
+        help="All partitions from A to B, in one run; `backfill launch` makes a run for each.",
+    ),
+]
 Config = Annotated[
     Path | None,
     typer.Option("--config", "-c", help="Run config, YAML or JSON; - reads standard input."),
@@ -57,6 +65,7 @@ def materialize(
         ),
     ],
     partition: Partition = None,
+    partition_range: PartitionRange = None,
     config: Config = None,
     tags: Tags = None,
     run_key: RunKey = None,
@@ -72,7 +81,7 @@ def materialize(
         connect.connect(target),
         "materialize",
         {"selection": select}
-        | _fields(partition, config, tags, run_key)
+        | _fields(partition, partition_range, config, tags, run_key)
         | {"trigger": trigger, "on_conflict": on_conflict, "fail_fast": fail_fast},
         wait=wait,
         as_json=as_json,
@@ -83,6 +92,7 @@ def materialize(
 def launch_job(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The job.")],
     partition: Partition = None,
+    partition_range: PartitionRange = None,
     config: Config = None,
     tags: Tags = None,
     run_key: RunKey = None,
@@ -98,7 +108,7 @@ def launch_job(
         connect.connect(target),
         "submit",
         {"job": name}
-        | _fields(partition, config, tags, run_key)
+        | _fields(partition, partition_range, config, tags, run_key)
         | {"trigger": trigger, "on_conflict": on_conflict, "fail_fast": fail_fast},
         wait=wait,
         as_json=as_json,
@@ -106,12 +116,17 @@ def launch_job(
 
 
 def _fields(
-    partition: str | None, config: Path | None, tags: list[str] | None, run_key: str | None
+    partition: str | None,
+    partition_range: str | None,
+    config: Path | None,
+    tags: list[str] | None,
+    run_key: str | None,
 ) -> dict[str, Any]:
     """What both requests have in common. Without a run key of the user's own, one is made up: should the answer be
     lost and the request be made again, it asks for the same run."""
     return {
         "partition_key": partition,
+        "partition_range": partition_range,
         "run_config": None if config is None else read_config(config),
         "tags": read_tags(tags or []),
         "run_key": run_key or f"cli-{uuid.uuid4()}",

@@ -1,0 +1,261 @@
+"""``tidegate backfill``: launch backfills, see how far they are, change them."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tidegate.cli import connect, screen, wording
+from tidegate.cli.grid import grid
+from tidegate.cli.launch import read_config, read_tags
+from tidegate.cli.options import AsJson, Target
+from tidegate.errors import RequestError, UnknownBackfillError
+
+app = typer.Typer(help="Launch backfills, look at them, change them.", no_args_is_help=True)
+
+PAUSE_SECONDS = 0.5
+STYLES = {
+    "COMPLETED_SUCCESS": "green",
+    "COMPLETED_FAILED": "red",
+    "FAILED": "red",
+    "REQUESTED": "cyan",
+    "PAUSED": "yellow",
+    "CANCELING": "magenta",
+    "CANCELED": "magenta",
+}
+ENDED = {"COMPLETED_SUCCESS", "COMPLETED_FAILED", "FAILED", "CANCELED"}
+
+Id = Annotated[
+    str,
+    typer.Argument(metavar="ID", help="The backfill, or the end of its id; last is the latest."),
+]
+
+
+@app.command()
+def launch(
+    select: Annotated[
+        str | None, typer.Option("--select", "-s", help="Which assets: '*', 'name', 'name+'.")
+    ] = None,
+    job: Annotated[str | None, typer.Option("--job", help="Or the job.")] = None,
+    partition: Annotated[
+        list[str] | None, typer.Option("--partition", help="A partition; may be given again.")
+    ] = None,
+    partition_range: Annotated[
+        str | None, typer.Option("--partition-range", metavar="A...B", help="From A to B.")
+    ] = None,
+    all_partitions: Annotated[bool, typer.Option("--all", help="All there are.")] = False,
+    missing: Annotated[bool, typer.Option("--missing", help="Only what is not made.")] = False,
+    failed: Annotated[bool, typer.Option("--failed", help="Only what failed.")] = False,
+    order: Annotated[str, typer.Option(help="asc or desc.")] = "asc",
+    max_outstanding: Annotated[
+        int | None, typer.Option("--max-outstanding", help="Runs under way at most.")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", "-c", help="Run config, YAML or JSON.")
+    ] = None,
+    tags: Annotated[
+        list[str] | None, typer.Option("--tags", metavar="KEY=VALUE", help="A tag of its runs.")
+    ] = None,
+    title: Annotated[str | None, typer.Option(help="What it is for.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what it would come to; launch nothing.")
+    ] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Show progress until it ends.")] = False,
+    as_json: AsJson = False,
+    target: Target = None,
+) -> None:
+    """Make partitions: of the selected assets, upstream first, or of a job."""
+    if missing and failed:
+        raise RequestError("Both --missing and --failed are given.", mend="Give one.")
+    client = connect.connect(target)
+    said = client.call(
+        "backfills.launch",
+        selection=select,
+        job=job,
+        partition_keys=partition or None,
+        partition_range=partition_range,
+        all_partitions=all_partitions,
+        only="missing" if missing else "failed" if failed else None,
+        order=order,
+        max_outstanding=max_outstanding,
+        run_config=None if config is None else read_config(config),
+        tags=read_tags(tags or []),
+        title=title,
+        dry_run=dry_run,
+        backfill_id=None if dry_run else str(uuid.uuid4()),
+        by=connect.caller(target),
+    )
+    if dry_run:
+        return screen.print_json(said) if as_json else _say_estimate(said)
+    if wait:
+        raise typer.Exit(_follow(client, said["backfill_id"], as_json=as_json))
+    if as_json:
+        return screen.print_json(said)
+    _say(said)
+    typer.echo(f"See how far it is: tidegate backfill show {wording.short(said['backfill_id'])}")
+
+
+def _say(one: dict[str, Any]) -> None:
+    count = wording.count(one["totals"]["target"], "partition")
+    typer.echo(f"Backfill {one['backfill_id']} is {one['status'].lower()}: {count}.")
+
+
+def _say_estimate(said: dict[str, Any]) -> None:
+    for asset, counts in said["assets"].items():
+        typer.echo(f"{asset:<32} {wording.count(counts['target'], 'partition')}")
+    at_once = f"at most {said['runs_at_once']:,} at once"
+    typer.echo(
+        f"{wording.count(said['runs'], 'run')}, {wording.count(said['steps'], 'step')}, {at_once}"
+    )
+    lasts = "not known: something was never made"
+    if said["seconds"] is not None:
+        lasts = f"about {wording.duration(said['seconds'])}, as long as each took last"
+    typer.echo(f"time: {lasts}")
+    typer.echo(f"control plane on AWS: about ${said['dollars']:,.2f}")
+
+
+@app.command("list")
+def list_backfills(
+    limit: Annotated[int, typer.Option(min=1, max=500, help="How many.")] = 20,
+    cursor: Annotated[str | None, typer.Option(help="Read on from here (see --json).")] = None,
+    as_json: AsJson = False,
+    target: Target = None,
+) -> None:
+    """Backfills, the newest first."""
+    from rich.text import Text
+
+    page = connect.connect(target).call("backfills.list", limit=limit, cursor=cursor)
+    if as_json:
+        return screen.print_json(page)
+    console, now = screen.console(), wording.now(page)
+    if not page["backfills"]:
+        return console.print("There has been no backfill.")
+    made = screen.table(
+        "BACKFILL",
+        "STATUS",
+        "CREATED",
+        "DONE",
+        "FAILED",
+        "OF",
+        "TITLE",
+        right=("DONE", "FAILED", "OF"),
+    )
+    for one in page["backfills"]:
+        totals = one["totals"]
+        made.add_row(
+            Text(wording.short(one["backfill_id"])),
+            Text(one["status"].lower(), style=STYLES[one["status"]]),
+            Text(wording.clock(one["created_at"], now)),
+            Text(f"{totals['done']:,}"),
+            Text(f"{totals['failed']:,}", style="red" if totals["failed"] else "dim"),
+            Text(f"{totals['target']:,}"),
+            Text(one["title"]),
+        )
+    console.print(made)
+
+
+@app.command()
+def show(backfill_id: Id = "last", as_json: AsJson = False, target: Target = None) -> None:
+    """One backfill: how far each asset is, and its partitions as a grid."""
+    client = connect.connect(target)
+    shown = client.call("backfills.show", backfill_id=_find(client, backfill_id))
+    if as_json:
+        return screen.print_json(shown)
+    _draw(shown)
+
+
+def _draw(shown: dict[str, Any]) -> None:
+    console, now = screen.console(), wording.now(shown)
+    end = wording.moment(shown["finished_at"]) or now
+    began = wording.moment(shown["created_at"]) or now
+    lasted = wording.duration((end - began).total_seconds())
+    console.print(
+        f"Backfill {shown['backfill_id']}  {shown['status'].lower()}  {lasted}",
+        style=STYLES[shown["status"]],
+    )
+    runs = f"{wording.count(shown['runs'], 'run')}, {shown['outstanding']:,} under way"
+    console.print(f"{runs}, {shown['max_outstanding']:,} at most", style="dim")
+    for asset, counts in shown["assets"].items():
+        console.print()
+        said = [f"{counts['done']:,} of {counts['target']:,}"]
+        said += [f"{counts[name]:,} {name}" for name in ("failed", "skipped") if counts[name]]
+        console.print(f"{asset}  {', '.join(said)}")
+        console.print(grid(shown["grid"].get(asset, []), ascii_only=console.options.ascii_only))
+    for note in shown["notes"]:
+        console.print(f"\n{note}", style="yellow")
+
+
+@app.command()
+def pause(backfill_id: Id, as_json: AsJson = False, target: Target = None) -> None:
+    """Ask for no more runs until it is resumed. Those under way go on."""
+    _change("pause", backfill_id, as_json, target)
+
+
+@app.command()
+def resume(backfill_id: Id, as_json: AsJson = False, target: Target = None) -> None:
+    """Go on with one that is paused."""
+    _change("resume", backfill_id, as_json, target)
+
+
+@app.command()
+def cancel(backfill_id: Id, as_json: AsJson = False, target: Target = None) -> None:
+    """Ask for no more runs, and cancel those under way. What was made stays."""
+    _change("cancel", backfill_id, as_json, target)
+
+
+@app.command()
+def retry(backfill_id: Id, as_json: AsJson = False, target: Target = None) -> None:
+    """Launch a new one, of all that this one has not made."""
+    _change("retry", backfill_id, as_json, target, by=connect.caller(target))
+
+
+def _change(action: str, given: str, as_json: bool, target: str | None, **fields: Any) -> None:
+    client = connect.connect(target)
+    said = client.call(f"backfills.{action}", backfill_id=_find(client, given), **fields)
+    if as_json:
+        return screen.print_json(said)
+    _say(said)
+
+
+def _find(client: connect.Client, given: str) -> str:
+    """The whole id.
+
+    Raises:
+        UnknownBackfillError: no backfill of the latest 500 ends so, or several do.
+    """
+    if len(given) >= 32:
+        return given
+    ids = [one["backfill_id"] for one in client.call("backfills.list", limit=500)["backfills"]]
+    found = ids[:1] if given == "last" else [one for one in ids if one.endswith(given)]
+    if len(found) != 1:
+        what = (
+            "There has been no backfill."
+            if not ids
+            else f"{len(found)} backfills end in {given!r}."
+        )
+        raise UnknownBackfillError(what, mend="`tidegate backfill list --json` shows whole ids.")
+    return str(found[0])
+
+
+def _follow(client: connect.Client, backfill_id: str, *, as_json: bool) -> int:
+    """Show progress until it ends. Answers the exit code."""
+    last = ""
+    while True:
+        shown = client.call("backfills.show", backfill_id=backfill_id)
+        totals = shown["totals"]
+        line = f"{totals['done']:,} of {totals['target']:,} made, {totals['failed']:,} failed"
+        if line != last and not as_json:
+            typer.echo(line)
+        last = line
+        if shown["status"] in ENDED:
+            break
+        time.sleep(PAUSE_SECONDS)
+    if as_json:
+        screen.print_json(shown)
+    else:
+        _draw(shown)
+    return 0 if shown["status"] == "COMPLETED_SUCCESS" else 1
