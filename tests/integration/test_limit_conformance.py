@@ -273,6 +273,12 @@ TABLE: dict[str, tuple[dict[str, Any], list[Move]]] = {
         pools(db=1, api=1),
         [("db",), ("both",), ("api",), ("see", "RqR"), MINUTE, ("see", ".R.")],
     ),
+    "who wants more than a lowered limit has in all is passed, and first again when it is raised": (
+        pools(db=2),
+        [("db",), ("heavy",), ("limit", "pool/db", 1), ("db",), ("db",), ("see", "Rqqq")]
+        + [MINUTE, ("see", ".qRq"), ("limit", "pool/db", 2), ("see", ".qRq")]
+        + [MINUTE, ("see", ".R.q"), MINUTE, ("see", "...R")],
+    ),
     "a step of two slots takes both": (
         pools(db=3),
         [("heavy",), ("db",), ("db",), ("see", "RRq")],

@@ -17,6 +17,7 @@ import pytest
 from tests.simulation.world import Rules, Violation, World
 from tidegate.adapters.memory.admission import MemoryAdmissionStore
 from tidegate.app import admission as protocol
+from tidegate.app import line as lines
 from tidegate.app import turns
 from tidegate.app.admission import Admission
 from tidegate.app.line import Candidate, Lines
@@ -134,6 +135,7 @@ PLAIN = (
     Rules(claims=(3, 5), faults=0.08),
     Rules(claims=(3, 4), together=1),
 )
+WIDE = (Rules(claims=(3, 5), wide=True),)
 RATED = (Rules(claims=(3, 4), rates=True),)
 BACKLOG = (Rules(claims=(8, 14), backlog=True, together=1),)
 
@@ -166,6 +168,21 @@ def test_an_open_gate_after_a_release_is_found(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(protocol, "_may_be_awaited", lambda line: False)
 
     assert found_within(20000, PLAIN)
+
+
+def test_a_claim_that_blocks_a_limit_too_small_for_it_is_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(lines, "_is_passed", lambda claim, limit, waiting: False)
+    monkeypatch.setattr(Lines, "first", _first_of_all)
+
+    assert found_within(2000, WIDE)
+
+
+def _first_of_all(self: Lines, key: str, read: Line) -> Candidate | None:
+    for _, candidate in self._in_order({key: read}):
+        return candidate
+    return None
 
 
 def test_a_value_that_saves_up_turns_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -119,6 +119,8 @@ class Call:
     subject: str = ""
     began: int = 0
     """Step of the world at which it first began; a repeated call began when the first did."""
+    gave: bool = False
+    """It granted a claim and could not record by which call, there being no claim of its own yet."""
     moved: tuple[str, ...] = ()
     """Queues it has put into another line: they are on their way until it is over."""
     store: LoggedStore | None = None
@@ -391,7 +393,7 @@ class World:
 
     def _crash(self, call: Call) -> None:
         self._forget(call)
-        if call.name in ("set_limit", "set_rate", "pump"):
+        if call.gave or call.name in ("set_limit", "set_rate", "pump"):
             self.lost_pumps += 1
         if not self.rules.abandon or call.name in KEPT:
             self.crashed.append(call)
@@ -419,6 +421,8 @@ class World:
             call.moved += (queue,)
         if name == "release" and answer is None and kwargs["to"] is not None:
             self._check_hand_off(call, args[0], kwargs["to"], before)
+        if name == "grant" and answer is None and kwargs["by"] is None:
+            call.gave = True
         if owed and answer is None:
             raise self._violation(f"{owed} was passed by {name}{args}")
         if self.rules.backlog:
@@ -614,9 +618,20 @@ class World:
         """A wide claim that comes before it, and for which room is kept, wants the same limit."""
         limits = {want.limit for want in claim.wants}
         return self.rules.wide and any(
-            one.order_key < claim.order_key and any(want.limit in limits for want in one.wants)
+            one.order_key < claim.order_key
+            and any(want.limit in limits for want in one.wants)
+            and self._could_ever(one)
             for one in waiting
         )
+
+    def _could_ever(self, claim: Claim) -> bool:
+        """No limit was lowered below what it wants of it: for one that has none, no room is kept."""
+        limits = {key: rows.limit for key, rows in self.real._limits.items()}
+        for want in claim.wants:
+            limit = limits.get(want.limit)
+            if limit is not None and not limit.could_hold(want.units):
+                return False
+        return True
 
     def _check_explained(self, claim: Claim) -> None:
         admission = self.rules.admission(self.real, WorldClock(self), pause=_no_pause)

@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from tidegate.app import waiting
-from tidegate.app.line import LineChanged, LineMoved, Lines
+from tidegate.app.line import LineChanged, LineMoved, Lines, LineTooShort
 from tidegate.app.patience import Patience
 from tidegate.app.pump import Pump, held_at
 from tidegate.app.turns import turn_for
@@ -312,7 +312,11 @@ class Admission:
         elsewhere: dict[str, Limit] = {}
         while True:
             now = self._clock.now()
-            candidate = self._lines.heir(claim, lines, gone, now)
+            try:
+                candidate = self._lines.heir(claim, lines, gone, now)
+            except LineTooShort as short:
+                lines |= {key: self._lines.read_further(key, lines[key]) for key in short.keys}
+                continue
             to = None if candidate is None else held_at(candidate.claim, now)
             refusal = self._patience.write(
                 self._store.release,

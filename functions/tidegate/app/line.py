@@ -1,8 +1,11 @@
 """Who comes next: the lines of limits, in exact order, with the queues that stand in them.
 
-A queue of claims that want several limits stands in the line of one limit as a single entry. The entry's rank may lag behind
+A queue of claims that want several units stands in the line of one limit as a single entry. The entry's rank may lag behind
 the queue's first claim (it is put right when another entry overtakes it) but never lies after it for
 longer than the call that parked that claim.
+
+Who wants more units than the limit has in all, since it was lowered, is passed by those behind it until it is raised. Their
+queues are few, however many they are: a queue is of claims that want the same.
 """
 
 from __future__ import annotations
@@ -24,6 +27,14 @@ PAGE = 5
 
 class LineChanged(Exception):
     """What was read of a line is no longer so, or not enough of it was read: read it again."""
+
+
+class LineTooShort(LineChanged):
+    """Nobody in what was read of these lines can be granted, and there are more: read further."""
+
+    def __init__(self, keys: list[str]) -> None:
+        super().__init__()
+        self.keys = keys
 
 
 class LineMoved(LineChanged):
@@ -55,17 +66,23 @@ class Lines:
         if self._alarms is not None:
             self._patience.read(self._alarms.set, at, {"kind": "pump", "limit": limit.key})
 
-    def read(self, key: str) -> Line:
-        return self._patience.read(self._store.line, key, PAGE)
+    def read(self, key: str, count: int = PAGE) -> Line:
+        return self._patience.read(self._store.line, key, count)
+
+    def read_further(self, key: str, line: Line) -> Line:
+        return self.read(key, max(PAGE, 2 * len(line.entries)))
 
     def first(self, key: str, line: Line) -> Candidate | None:
-        """Raises:
-        LineChanged: read the line again.
+        """The first whom the limit, if it were empty, had room for.
+
+        Raises:
+            LineChanged: read the line again, or further.
         """
         for _, candidate in self._in_order({key: line}):
-            return candidate
+            if line.limit is None or line.limit.could_hold(candidate.claim.units_of(key)):
+                return candidate
         if not line.is_whole:
-            raise LineChanged
+            raise LineTooShort([key])
         return None
 
     def heir(
@@ -73,11 +90,11 @@ class Lines:
     ) -> Candidate | None:
         """The first in the lines of the claim's limits who can have what it gives up.
 
-        A claim that lacks room in its own line is not passed there. A queue whose first claim lacks room
+        A claim that lacks room in its own line is not passed there, unless it can have none. A queue whose first claim lacks room
         at another of the claim's limits is moved to that one's line, and does not delay who comes after it.
 
         Raises:
-            LineChanged: read the lines again; a queue has moved, or another call was at it.
+            LineChanged: read the lines again, or further; a queue has moved, or another call was at it.
         """
         closed: dict[str, str] = {}
         for key, candidate in self._in_order(lines):
@@ -91,11 +108,13 @@ class Lines:
             if not short:
                 return candidate
             if key in short:
-                closed[key] = candidate.claim.order_key
+                if not _is_passed(claim, lines[key].limit, candidate.claim):
+                    closed[key] = candidate.claim.order_key
             else:
                 self._pass_over(candidate, lines[short[-1]].limit, closed.get(short[-1]), now)
-        if any(not line.is_whole and key not in closed for key, line in lines.items()):
-            raise LineChanged
+        unread = [key for key, line in lines.items() if not line.is_whole and key not in closed]
+        if unread:
+            raise LineTooShort(unread)
         return None
 
     def move(self, candidate: Candidate, to: Limit, now: datetime) -> bool:
@@ -237,3 +256,10 @@ def _can_give(
         return True
     room = limit.room + claim.units_of(want.limit)
     return room >= want.units and ready(limit, to.starts_of(want.limit), now) <= now
+
+
+def _is_passed(claim: Claim, limit: Limit | None, waiting: Claim) -> bool:
+    """The limit has room for others, with what the claim gives up, and could never have enough for who waits."""
+    if limit is None or limit.room + claim.units_of(limit.key) <= 0:
+        return False
+    return not limit.could_hold(waiting.units_of(limit.key))

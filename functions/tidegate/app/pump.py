@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from tidegate.app.line import Candidate, LineChanged, LineMoved, Lines
+from tidegate.app.line import PAGE, Candidate, LineChanged, LineMoved, Lines, LineTooShort
 from tidegate.app.patience import Patience
 from tidegate.domain.admission import ready, verdict
 from tidegate.domain.claim import Claim, ClaimState, Limit, Refusal, Spend, new_limit
@@ -84,8 +84,8 @@ class Pump:
         Raises:
             LineChanged, UnavailableError: look again.
         """
+        line = self._lines.read(key)
         while True:
-            line = self._lines.read(key)
             limit = line.limit
             if limit is None:
                 if not line.entries:
@@ -93,9 +93,16 @@ class Pump:
                 limit = self._restore(key, self._lines.first(key, line))
             if limit.room <= 0:
                 return None
-            first, now = self._lines.first(key, line), self._clock.now()
+            try:
+                first, now = self._lines.first(key, line), self._clock.now()
+            except LineTooShort:
+                line = self._lines.read_further(key, line)
+                continue
             at = None if first is None else self._fits_at(first, limit, now)
             if first is None or at != now:
+                small = None if first is None else self._too_small(first.claim, key)
+                if first is not None and small is not None:
+                    return self._refused(first, limit, {small.key: small}, now)
                 self._keep_for(first, limit)
                 if at is not None:
                     self._lines.wake(limit, at)
@@ -105,6 +112,7 @@ class Pump:
                 return self._refused(first, limit, blocked, now)
             if limit.room <= first.claim.units_of(key):
                 return None
+            line = self._lines.read(key, max(PAGE, len(line.entries)))
 
     @staticmethod
     def _fits_at(first: Candidate, limit: Limit, now: datetime) -> datetime | None:
@@ -112,6 +120,15 @@ class Pump:
         if first.claim.units_of(limit.key) > limit.room:
             return None
         return ready(limit, first.claim.starts_of(limit.key), now)
+
+    def _too_small(self, claim: Claim, but: str) -> Limit | None:
+        """Another limit that has not as many units in all as the claim wants: no room is kept for it meanwhile."""
+        for want in claim.wants:
+            if want.limit != but:
+                limit = self._lines.read(want.limit, 0).limit
+                if limit is not None and not limit.could_hold(want.units):
+                    return limit
+        return None
 
     def _refused(
         self, first: Candidate, limit: Limit, blocked: Mapping[str, Limit], now: datetime

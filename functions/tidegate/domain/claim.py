@@ -1,9 +1,9 @@
 """Claims, limits and waits: the values of admission.
 
 Every limit is the same thing: a claim wants units of a set of limits, all or nothing. A claim that was refused waits in
-one *queue*: that of the limit, if it wants one limit only, else that of all claims which want the same limits. A queue of
-the second kind *stands* in the line of one limit, the one that refuses its first claim, so however many claims
-want the same things, they are one entry in that line.
+one *queue*: that of the limit, if it wants one unit of one limit, else that of all claims which want the same units of the
+same limits. A queue of the second kind *stands* in the line of one limit, the one that refuses its first claim, so
+however many claims want the same things, they are one entry in that line.
 """
 
 from __future__ import annotations
@@ -100,14 +100,15 @@ class Claim:
 
     @property
     def queue(self) -> str:
-        """The queue it waits in: the key of its one limit, or a name made of the keys of all."""
-        if len(self.wants) == 1:
+        """The queue it waits in: the key of its one limit, or a name made of all it wants."""
+        if not self.wants_several:
             return self.wants[0].limit
-        return _queue_of_several(tuple(want.limit for want in self.wants))
+        return _queue_of_several(tuple((want.limit, want.units) for want in self.wants))
 
     @property
     def wants_several(self) -> bool:
-        return len(self.wants) > 1
+        """Units: of several limits, or several of one."""
+        return len(self.wants) > 1 or self.wants[0].units > 1
 
     def units_of(self, limit: str) -> int:
         """Units it wants of that limit; 0 if none."""
@@ -140,10 +141,14 @@ class Limit:
         """Units it would grant now. Negative after the capacity was lowered below what is in use."""
         return (ENDLESS if self.capacity == UNLIMITED else self.capacity) - self.in_use
 
+    def could_hold(self, units: int) -> bool:
+        """False: not even an empty limit has room for so many."""
+        return self.capacity == UNLIMITED or units <= self.capacity
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """Where a queue of claims that want several limits stands: in the line of ``limit``, at ``rank``."""
+    """Where a queue of claims that want several units stands: in the line of ``limit``, at ``rank``."""
 
     queue: str
     limit: str
@@ -172,7 +177,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Queue:
-    """What one read of a queue of several limits shows: where it stands, and its first claims."""
+    """What one read of a queue of several units shows: where it stands, and its first claims."""
 
     standing: Standing | None
     claims: tuple[Claim, ...] = ()
@@ -236,8 +241,9 @@ _NO_PLACE = "9" * 17
 
 
 @lru_cache(maxsize=4096)
-def _queue_of_several(keys: tuple[str, ...]) -> str:
-    return "several/" + hashlib.sha256("\n".join(sorted(keys)).encode()).hexdigest()[:32]
+def _queue_of_several(wants: tuple[tuple[str, int], ...]) -> str:
+    names = sorted(key if units == 1 else f"{key}\n{units}" for key, units in wants)
+    return "several/" + hashlib.sha256("\n".join(names).encode()).hexdigest()[:32]
 
 
 def room_of(capacity: int) -> int:
