@@ -55,12 +55,19 @@ def test_invariants_hold_after_every_access(part: int) -> None:
         World(seed, KINDS[WEIGHTED[seed // PARTS % len(WEIGHTED)]]).run()
 
 
-@pytest.mark.parametrize("seed", [128, 742, 2478])
-def test_who_looks_again_before_it_gives_up_starts_no_sooner_than_the_rate_lets_it(
-    seed: int,
-) -> None:
-    """Schedules in which it once did."""
-    World(seed, KINDS["rates"]).run()
+@pytest.mark.parametrize(
+    ("kind", "seed"),
+    [
+        pytest.param("rates", 603, id="asked again it started before the rate allowed it"),
+        pytest.param("rates", 128, id="the same"),
+        pytest.param("rates", 742, id="and again"),
+        pytest.param("rates", 2478, id="and once more"),
+        pytest.param("crowded and wide", 169, id="room was kept for who could have none elsewhere"),
+        pytest.param("crowded", 189, id="it granted others and crashed before its own claim was"),
+    ],
+)
+def test_what_once_failed_holds(kind: str, seed: int) -> None:
+    World(seed, KINDS[kind]).run()
 
 
 def test_the_same_seed_is_the_same_schedule() -> None:
@@ -159,7 +166,7 @@ def test_a_broken_protocol_is_found(mutation: str) -> None:
 
 
 def test_a_missing_look_after_a_release_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(protocol, "_to_look_at", lambda claim, to, lines: [])
+    monkeypatch.setattr(protocol, "_to_look_at", lambda claim, to, lines, closed: [])
 
     assert found_within(2000, PLAIN)
 
