@@ -52,6 +52,16 @@ if TYPE_CHECKING:
         multiprocess_executor,
     )
     from tidegate.sdk.graph import GraphDefinition, GraphIn, GraphOut, graph, job
+    from tidegate.sdk.hook import (
+        HookContext,
+        HookDefinition,
+        StepFailed,
+        build_hook_context,
+        failure_hook,
+        run_failure_hook,
+        run_success_hook,
+        success_hook,
+    )
     from tidegate.sdk.io import (
         InputContext,
         IOManager,
@@ -155,6 +165,8 @@ __all__ = [
     "GraphDefinition",
     "GraphIn",
     "GraphOut",
+    "HookContext",
+    "HookDefinition",
     "HourlyPartitionsDefinition",
     "IOManager",
     "IOManagerDefinition",
@@ -196,6 +208,7 @@ __all__ = [
     "SpecificPartitionsPartitionMapping",
     "StaticPartitionMapping",
     "StaticPartitionsDefinition",
+    "StepFailed",
     "TableColumn",
     "TableColumnConstraints",
     "TableColumnDep",
@@ -210,11 +223,13 @@ __all__ = [
     "WeeklyPartitionsDefinition",
     "asset",
     "build_asset_context",
+    "build_hook_context",
     "build_init_resource_context",
     "build_input_context",
     "build_op_context",
     "build_output_context",
     "define_asset_job",
+    "failure_hook",
     "get_logger",
     "graph",
     "in_process_executor",
@@ -231,6 +246,9 @@ __all__ = [
     "multiprocess_executor",
     "op",
     "resource",
+    "run_failure_hook",
+    "run_success_hook",
+    "success_hook",
 ]
 
 _MODULES = {
@@ -272,6 +290,16 @@ _MODULES = {
         "in_process_executor",
         "multi_or_in_process_executor",
         "multiprocess_executor",
+    ),
+    "sdk.hook": (
+        "HookContext",
+        "HookDefinition",
+        "StepFailed",
+        "build_hook_context",
+        "failure_hook",
+        "run_failure_hook",
+        "run_success_hook",
+        "success_hook",
     ),
     "sdk.graph": ("GraphDefinition", "GraphIn", "GraphOut", "graph", "job"),
     "sdk.io": (

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from tidegate.domain.arrival import Arrival, Gathered
 from tidegate.domain.claim import NOTHING, Claim, Limit, Line, Queue, Refusal, Spend, Standing
+from tidegate.domain.execution import StepTask
 from tidegate.domain.fairness import Pace, Turn
 from tidegate.domain.run import Run, RunStatus, StepRow, StepStatus, StopCause
 
@@ -354,23 +355,6 @@ class Blobs(Protocol):
     def put(self, key: str, body: bytes) -> None: ...
     def get(self, key: str, *, most: int | None = None) -> bytes | None:
         """The object, or as many bytes of it as ``most``; None: it is not there."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepTask:
-    """Input of one execution of the step state machine, whose name is ``execution_name(run_id, index, attempt)``."""
-
-    run_id: str
-    index: int
-    attempt: int
-    function: str
-    """Version of the user-code function."""
-    task_definition: str
-    """Revision in which it runs if it runs on ECS."""
-    compute: Mapping[str, Any]
-    """{"kind": "lambda"} or {"kind": "ecs", "cpu": 1024, "memory": 2048, "spot": false}."""
-    timeout_seconds: int
-    invocation: Mapping[str, Any]
 
 
 class Launcher(Protocol):

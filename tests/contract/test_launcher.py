@@ -13,10 +13,10 @@ from tidegate.adapters.aws.clients import client
 from tidegate.adapters.aws.launcher import StepFunctionsLauncher
 from tidegate.adapters.memory.blobs import MemoryBlobs
 from tidegate.adapters.memory.launcher import MemoryLauncher
+from tidegate.domain.execution import StepTask
 from tidegate.domain.task import MAX_INLINE_BYTES
 from tidegate.errors import DeploymentError
 from tidegate.local.aws import LocalAws
-from tidegate.ports import StepTask
 
 
 @dataclass

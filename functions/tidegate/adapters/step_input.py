@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from tidegate.domain.execution import StepTask
 from tidegate.domain.task import MAX_INLINE_BYTES
-from tidegate.ports import Blobs, StepTask
+from tidegate.ports import Blobs
 
 
 def invocation_key(run_id: str, index: int, attempt: int) -> str:
@@ -23,6 +24,8 @@ def step_input(task: StepTask, blobs: Blobs) -> dict[str, Any]:
     invocation: dict[str, Any] = dict(task.invocation)
     body = json.dumps(invocation, separators=(",", ":")).encode()
     key = invocation_key(task.run_id, task.index, task.attempt)
+    if task.hook is not None:
+        key = f"invocations/{task.run_id}/{task.name}.json"
     if in_container or len(body) > MAX_INLINE_BYTES:
         blobs.put(key, body)
         invocation = {"invocation_key": key}
@@ -35,6 +38,8 @@ def step_input(task: StepTask, blobs: Blobs) -> dict[str, Any]:
         "timeout_seconds": task.timeout_seconds,
         "invocation": invocation,
     }
+    if task.hook is not None:
+        document["hook"] = task.hook.to_json()
     if in_container:
         document["ecs"] = _container(task, key)
     return document

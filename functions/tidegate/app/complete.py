@@ -15,6 +15,7 @@ from typing import Any
 
 from tidegate.app.advance import advance
 from tidegate.app.cancel import stop_run
+from tidegate.app.hooks import call_step_hooks, hook_ended
 from tidegate.app.launch import launch
 from tidegate.app.partitions import keys_of, mark
 from tidegate.app.planning import keep_mapping_keys, plan_of
@@ -47,6 +48,9 @@ def complete(services: Services, outcome: Mapping[str, Any]) -> None:
     Raises:
         RequestError: this is not such a state; nothing was changed.
     """
+    if "hook" in outcome:
+        hook_ended(services, outcome)
+        return
     run_id, index, attempt = _identity(outcome)
     run = services.store.runs.get(run_id)
     if run is None:
@@ -102,6 +106,7 @@ def resume(services: Services, run: Run, plan: RunPlan, row: StepRow, *, is_told
 
 def _go_on(services: Services, run: Run, plan: RunPlan, row: StepRow) -> None:
     launch(services, step_released(services, run, plan, row.index, row.attempt))
+    call_step_hooks(services, run, plan, row)
     if row.status is StepStatus.UP_FOR_RETRY:
         await_retry(services, row)
     elif row.status is StepStatus.FAILURE and fails_fast(run.tags, services.settings):

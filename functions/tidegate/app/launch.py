@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from tidegate.app.deadlines import watch
+from tidegate.app.hooks import call_run_hooks
 from tidegate.app.partitions import mark, mark_stopped
 from tidegate.app.planning import declared_plan, plan_if_known, plan_of
 from tidegate.app.run_claim import (
@@ -249,6 +250,7 @@ def tell_ended(services: Services, run: Run) -> None:
         level="ERROR" if run.status is RunStatus.FAILURE else "INFO",
     )
     services.store.events.append(run.run_id, "end", [event])
+    call_run_hooks(services, run)
     publish(services, run, run.status)
     if run.was_stopped:
         mark_stopped(services, run, plan_if_known(services, run))

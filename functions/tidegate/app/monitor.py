@@ -12,9 +12,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from tidegate.app.complete import complete
+from tidegate.app.hooks import hook_lost
 from tidegate.app.services import Services
 from tidegate.app.sweep import sweep
 from tidegate.app.upkeep import upkeep
+from tidegate.domain.hook import is_hook_execution
 
 _INVOCATION = "TIDEGATE_INVOCATION"
 
@@ -41,6 +43,9 @@ def execution_ended(services: Services, detail: Mapping[str, Any]) -> None:
 
     Its name says whose it was; its input is left out of the event when it is large.
     """
+    if is_hook_execution(detail["name"]):
+        hook_lost(services, detail["name"], f"States.{detail['status']}")
+        return
     run_id, index, attempt = detail["name"].rsplit("-", 2)
     error = {"Error": f"States.{detail['status']}", "Cause": str(detail.get("cause") or "")}
     complete(

@@ -8,10 +8,10 @@ from tidegate.app.partitions import keys_for_step
 from tidegate.app.planning import collected
 from tidegate.app.services import Services
 from tidegate.domain.arrival import Gathered
+from tidegate.domain.execution import StepTask
 from tidegate.domain.plan import PlanStep, RunPlan
 from tidegate.domain.run import Run, StepRow
 from tidegate.domain.task import Invocation
-from tidegate.ports import StepTask
 
 
 def gathered_for(services: Services, run: Run, plan: RunPlan, index: int) -> Gathered:

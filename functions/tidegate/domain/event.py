@@ -33,6 +33,8 @@ class EventKind(StrEnum):
     STEP_CANCELED = "STEP_CANCELED"
     """It had begun when its run was stopped."""
     ASSET_MATERIALIZATION = "ASSET_MATERIALIZATION"
+    HOOK_COMPLETED = "HOOK_COMPLETED"
+    HOOK_ERRORED = "HOOK_ERRORED"
     LOG = "LOG"
     """A line the user code logged."""
     LOGS_CAPTURED = "LOGS_CAPTURED"

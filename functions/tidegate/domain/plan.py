@@ -77,6 +77,8 @@ class PlanStep:
     compute: dict[str, Any] = field(default_factory=lambda: {"kind": "lambda"})
     timeout_seconds: int | None = None
     retry: dict[str, Any] | None = None
+    hooks: tuple[tuple[str, str], ...] = ()
+    """(name, ``success`` or ``failure``) of what is called after it."""
     mapped_over: tuple[int, str] | None = None
     """(step number, output name) of the dynamic output for each of whose values there is a step."""
     mapping_key: str | None = None

@@ -7,6 +7,7 @@ import os
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from tidegate.domain.executor import executor_of
 from tidegate.domain.run import canonical_tags
 from tidegate.domain.task import Invocation
 from tidegate.errors import InvocationError, UnknownPartitionError
+from tidegate.execution.hook import HooksInProcess
 from tidegate.execution.io_filesystem import FilesystemIOManager
 from tidegate.execution.io_memory import InMemoryIOManager
 from tidegate.execution.resources import ResourceScope
@@ -82,7 +84,7 @@ def execute_in_process(
             steps={step.key: step for step in steps}, resources=merged, now=now, scope=scope
         )
         walk = Walk(steps, base, around, retries=executor.retries)
-        results = list(_run_all(walk, raise_on_error))
+        results = list(_run_all(walk, HooksInProcess(job, base, around), raise_on_error))
     mapped = frozenset(step.key for step in steps if step.mapped_over is not None)
     return ExecuteInProcessResult(base, results, _graph_outputs(job), mapped)
 
@@ -208,12 +210,19 @@ def _check_partition(
         partitions.subset_of_range(key_range, now)
 
 
-def _run_all(walk: Walk, raise_on_error: bool) -> Iterator[StepResult]:
+def _run_all(walk: Walk, hooks: HooksInProcess, raise_on_error: bool) -> Iterator[StepResult]:
+    failure: BaseException | None = None
     for result in walk.run():
-        yield result
         error = result.error
+        if result.report is None:
+            yield result
+            continue
+        yield replace(result, hooks=hooks.after_step(result.step, result.key, error))
+        failure = failure or error
         if error is not None and (raise_on_error or isinstance(error, KeyboardInterrupt)):
+            hooks.after_run(error)
             raise error
+    hooks.after_run(failure)
 
 
 def _graph_outputs(job: JobDefinition) -> Mapping[str, tuple[str, str]]:

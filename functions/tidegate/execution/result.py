@@ -46,6 +46,8 @@ class StepResult:
     """Of attempts that failed and were followed by another."""
     error: BaseException | None = None
     """What the step raised, as it was raised."""
+    hooks: tuple[tuple[str, str | None], ...] = ()
+    """(name, what it raised) of the hooks that were called after it."""
     because: tuple[str, ...] = ()
     """Steps for whose sake it was left out."""
 
@@ -299,6 +301,10 @@ def _events(one: StepResult) -> Iterator[RunEvent]:
         yield RunEvent(
             event_type_value=EventKind.STEP_FAILURE, step_key=key, message=_said(one.report)
         )
+    for name, trouble in one.hooks:
+        kind = EventKind.HOOK_COMPLETED if trouble is None else EventKind.HOOK_ERRORED
+        said = name if trouble is None else f"{name}: {trouble}"
+        yield RunEvent(event_type_value=kind, step_key=key, message=said)
 
 
 def _said(report: Report) -> str:

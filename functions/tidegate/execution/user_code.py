@@ -22,6 +22,7 @@ from tidegate.domain.task import (
 )
 from tidegate.errors import InvocationError, OutputError
 from tidegate.execution.failure import StepStopped, failure_of, shortened
+from tidegate.execution.hook import run_hook
 from tidegate.execution.io_s3 import BucketIOManager, DataBucket, S3Bucket
 from tidegate.execution.log_capture import json_lines
 from tidegate.execution.step import Surroundings, run_step, utc_now
@@ -56,12 +57,15 @@ def handle(
         InvocationError: the event asks for nothing that can be run.
     """
     store = S3Bucket(bucket) if isinstance(bucket, str) else bucket
-    invocation = read_invocation(payload, store)
+    document = _document(payload, store)
+    if isinstance(document, Mapping) and document.get("kind") == "hook":
+        return _hook(document, defs, store, now)
+    invocation = read_invocation(document, store)
     report = execute(invocation, defs=defs, bucket=store, now=now)
     body = encoded(report)
     if len(body) <= MAX_INLINE_BYTES:
-        document: dict[str, Any] = json.loads(body)
-        return document
+        answer: dict[str, Any] = json.loads(body)
+        return answer
     return {"report_key": write_report(invocation, body, store)}
 
 
@@ -71,16 +75,7 @@ def read_invocation(payload: Mapping[str, Any], bucket: DataBucket) -> Invocatio
     Raises:
         InvocationError: there is none at the key, or it is not one.
     """
-    document: Any = payload
-    key = payload.get("invocation_key") if isinstance(payload, Mapping) else None
-    if key is not None:
-        stored = bucket.get_object(str(key))
-        if stored is None:
-            raise InvocationError(
-                f"There is no invocation at s3://{bucket.name}/{key}.",
-                mend="Check that the bucket is that of the deployment.",
-            )
-        document = json.loads(stored.body)
+    document = _document(payload, bucket)
     try:
         if document["kind"] != "step":
             raise InvocationError(
@@ -93,6 +88,35 @@ def read_invocation(payload: Mapping[str, Any], bucket: DataBucket) -> Invocatio
             f"The event is no invocation of a step: {type(error).__name__}: {error}.",
             mend="It is made by the control plane; do not call the function by hand.",
         ) from error
+
+
+def _document(payload: Mapping[str, Any], bucket: DataBucket) -> Any:
+    key = payload.get("invocation_key") if isinstance(payload, Mapping) else None
+    if key is None:
+        return payload
+    stored = bucket.get_object(str(key))
+    if stored is None:
+        raise InvocationError(
+            f"There is no invocation at s3://{bucket.name}/{key}.",
+            mend="Check that the bucket is that of the deployment.",
+        )
+    return json.loads(stored.body)
+
+
+def _hook(
+    document: Mapping[str, Any],
+    defs: Definitions | Loads,
+    bucket: DataBucket,
+    now: Callable[[], datetime],
+) -> dict[str, Any]:
+    report = run_hook(
+        document,
+        load=lambda: defs() if callable(defs) else defs,
+        resources={DEFAULT_IO_MANAGER: BucketIOManager(bucket)},
+        now=now,
+    )
+    answer: dict[str, Any] = json.loads(encoded(report))
+    return answer
 
 
 def execute(

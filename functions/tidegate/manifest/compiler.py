@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from tidegate import __version__
@@ -9,6 +10,7 @@ from tidegate.errors import DefinitionError
 from tidegate.manifest.document import (
     MANIFEST_VERSION,
     AssetDoc,
+    HookDoc,
     InputDoc,
     JobDoc,
     Manifest,
@@ -20,6 +22,7 @@ from tidegate.sdk.asset_spec import AssetSpec
 from tidegate.sdk.config_schema import check_schema, json_schema, relaxed
 from tidegate.sdk.declaration import at
 from tidegate.sdk.definitions import Definitions
+from tidegate.sdk.hook import HookDefinition
 from tidegate.sdk.job import JobDefinition
 from tidegate.sdk.metadata import metadata_json
 from tidegate.sdk.resource_check import manager_keys
@@ -71,6 +74,8 @@ def _step(step: StepDefinition, schemas: dict[int, tuple[Any, dict[str, Any] | N
         ),
         "can_subset": step.can_subset,
     }
+    if step.hooks:
+        document["hooks"] = _hooks(step.hooks)
     if step.mapped_over is not None:
         document["mapped_over"] = step.mapped_over
     return document
@@ -150,11 +155,17 @@ def _job(job: JobDefinition, schemas: dict[int, tuple[Any, dict[str, Any] | None
         "partitions": None if job.partitions_def is None else job.partitions_def.to_json(),
         "max_concurrent": job.max_concurrent,
     }
+    if job.hooks:
+        document["hooks"] = _hooks(job.hooks)
     if job.executor is not None:
         document["executor"] = dict(job.executor)
     if not own and job.retry_policy is not None:
         document["retry"] = job.retry_policy.to_json()
     return document
+
+
+def _hooks(hooks: Iterable[HookDefinition]) -> list[HookDoc]:
+    return [{"name": one.name, "on": one.on, "of": one.of} for one in hooks]
 
 
 def _resources(defs: Definitions) -> dict[str, dict[str, Any] | None]:

@@ -40,6 +40,14 @@ class OutputDoc(TypedDict):
     """Any number of values, each under a mapping key. Left out when not so."""
 
 
+class HookDoc(TypedDict):
+    name: str
+    on: str
+    """``success`` or ``failure``."""
+    of: str
+    """``step`` or ``run``."""
+
+
 class StepDoc(TypedDict):
     key: str
     description: str
@@ -55,6 +63,7 @@ class StepDoc(TypedDict):
     """JSON schema of ``run_config["ops"][key]["config"]``; None: takes no config."""
     resources: list[str]
     can_subset: bool
+    hooks: NotRequired[list[HookDoc]]
     mapped_over: NotRequired[tuple[str, str]]
     """(step key, output name) of the dynamic output for each of whose values there is a step."""
 
@@ -95,6 +104,8 @@ class JobDoc(TypedDict):
     executor: NotRequired[dict[str, Any]]
     """``{"multiprocess": config}`` or ``{"in_process": config}``; see ``domain/executor.py``."""
     retry: NotRequired[dict[str, Any]]
+    hooks: NotRequired[list[HookDoc]]
+    """For all of its steps, and for its runs."""
     """Of an asset job: for those of its steps that have none of their own."""
 
 
@@ -195,7 +206,9 @@ class Manifest:
         """
         found = self._plans.get((job, assets))
         if found is None:
-            found = self._plans[job, assets] = _plan_of(self.steps_of(job, assets))
+            found = self._plans[job, assets] = _plan_of(
+                self.steps_of(job, assets), self.job(job).get("hooks", [])
+            )
         return found
 
     def _chosen(self, job: str, document: JobDoc, assets: tuple[str, ...] | None) -> Iterable[str]:
@@ -235,13 +248,16 @@ class Manifest:
         return {**step, "outputs": made, "inputs": [one for one in inputs if one["sources"]]}
 
 
-def _plan_of(steps: list[StepDoc]) -> RunPlan:
+def _plan_of(steps: list[StepDoc], hooks: list[HookDoc]) -> RunPlan:
     numbers = {step["key"]: index for index, step in enumerate(steps)}
-    return RunPlan(tuple(_plan_step(step, numbers) for step in steps))
+    return RunPlan(tuple(_plan_step(step, numbers, hooks) for step in steps))
 
 
-def _plan_step(step: StepDoc, numbers: Mapping[str, int]) -> PlanStep:
+def _plan_step(step: StepDoc, numbers: Mapping[str, int], hooks: list[HookDoc]) -> PlanStep:
     over = step.get("mapped_over")
+    called = {
+        one["name"]: one["on"] for one in (*hooks, *step.get("hooks", ())) if one["of"] == "step"
+    }
     return PlanStep(
         index=numbers[step["key"]],
         key=step["key"] if over is None else mapped_step_key(step["key"], None),
@@ -269,5 +285,6 @@ def _plan_step(step: StepDoc, numbers: Mapping[str, int]) -> PlanStep:
         compute=step["compute"],
         timeout_seconds=step["timeout_seconds"],
         retry=step["retry"],
+        hooks=tuple(sorted(called.items())),
         mapped_over=None if over is None else (numbers[over[0]], over[1]),
     )

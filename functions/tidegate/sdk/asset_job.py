@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tidegate.errors import DefinitionError
 from tidegate.sdk.declaration import at, caller_source, check_name, known_arguments
 from tidegate.sdk.executor import executor_document
+from tidegate.sdk.hook import HookDefinition, read_hooks
 from tidegate.sdk.job import check_partitions, check_retry
 from tidegate.sdk.retry import RetryPolicy
 from tidegate.sdk.run_config import run_config_document
@@ -35,6 +36,7 @@ class UnresolvedAssetJobDefinition:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     partitions_def: PartitionsDefinition | None = None
     retry_policy: RetryPolicy | None = None
+    hooks: tuple[HookDefinition, ...] = ()
     executor: Mapping[str, Any] | None = None
     source: str = ""
 
@@ -54,6 +56,7 @@ def define_asset_job(
     partitions_def: PartitionsDefinition | None = None,
     op_retry_policy: RetryPolicy | None = None,
     executor_def: ExecutorDefinition | None = None,
+    hooks: Iterable[HookDefinition] | None = None,
 ) -> UnresolvedAssetJobDefinition:
     """A job that materializes the selected assets; all of them when there is no selection.
 
@@ -83,6 +86,7 @@ def define_asset_job(
         metadata=dict(metadata or {}),
         partitions_def=check_partitions(where, partitions_def),
         retry_policy=check_retry(where, op_retry_policy),
+        hooks=read_hooks(where, hooks),
         executor=executor_document(where, executor_def),
         source=source,
     )

@@ -3,7 +3,7 @@ handles."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 from tidegate.errors import DefinitionError
 from tidegate.sdk.asset_key import AssetKey
 from tidegate.sdk.declaration import at, caller_source, check_name, suggestion
+from tidegate.sdk.hook import HookDefinition, merged_hooks, step_hooks
 from tidegate.sdk.retry import RetryPolicy
 from tidegate.sdk.setting import read_tags
 
@@ -142,6 +143,7 @@ class Node:
     """Inputs that get all values of a mapped or dynamic output."""
     tags: Mapping[str, str] = field(default_factory=dict)
     retry_policy: RetryPolicy | None = None
+    hooks: tuple[HookDefinition, ...] = ()
     source: str = ""
 
 
@@ -177,6 +179,7 @@ class GraphBuilder:
             collects=frozenset(collects),
             tags=call.tags,
             retry_policy=call.retry_policy,
+            hooks=call.hooks,
             source=source,
         )
         return self._outputs(name, definition)
@@ -274,6 +277,7 @@ class PendingInvocation:
     given_name: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     retry_policy: RetryPolicy | None = None
+    hooks: tuple[HookDefinition, ...] = ()
 
     def alias(self, name: str) -> PendingInvocation:
         """Name the node, and so its step."""
@@ -293,6 +297,11 @@ class PendingInvocation:
                 mend="Give a RetryPolicy(...).",
             )
         return replace(self, retry_policy=retry_policy)
+
+    def with_hooks(self, hooks: Iterable[HookDefinition]) -> PendingInvocation:
+        """Call these hooks after this node's steps."""
+        where = f"{self.definition.name!r}{at(caller_source())}"
+        return replace(self, hooks=merged_hooks(where, self.hooks, step_hooks(where, hooks)))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         builder = current_builder()

@@ -26,7 +26,7 @@ _NOT_HERE = {
     "check_specs": "Asset checks are not offered yet.",
     "concurrency_key": "Use `pool=`.",
     "freshness_policy": "Freshness policies are not offered yet.",
-    "hooks": "Hooks are not offered yet.",
+    "hooks": "Give them to the job: @job(hooks=...) or define_asset_job(hooks=...).",
     "io_manager_def": "Put it in Definitions(resources=...), and name it with `io_manager_key=`.",
     "loggers": "Log with context.log; lines are kept with the run.",
     "resource_defs": "Put resources in Definitions(resources=...).",

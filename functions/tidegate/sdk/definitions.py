@@ -262,6 +262,7 @@ class Definitions:
             metadata=job.metadata,
             partitions_def=self._partitions(label, job, sorted(chosen)),
             retry_policy=job.retry_policy,
+            hooks=job.hooks,
             executor=job.executor,
             source=job.source,
         )

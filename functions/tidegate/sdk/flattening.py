@@ -12,6 +12,7 @@ from tidegate.sdk.asset_key import AssetKey
 from tidegate.sdk.composition import GraphInput, InvokedOutput, Node, Source
 from tidegate.sdk.declaration import at
 from tidegate.sdk.graph import GraphDefinition
+from tidegate.sdk.hook import HookDefinition, merged_hooks
 from tidegate.sdk.op import OpDefinition, OpInput
 from tidegate.sdk.retry import RetryPolicy
 from tidegate.sdk.setting import StepSetting, read_setting
@@ -54,6 +55,7 @@ class _Scope:
     feeds: Mapping[str, Feed]
     tags: Mapping[str, str]
     retry: RetryPolicy | None = None
+    hooks: tuple[HookDefinition, ...] = ()
 
 
 def flatten(
@@ -94,6 +96,7 @@ class _Walk:
                 for name, sources in node.inputs.items()
             }
             tags, retry = {**scope.tags, **node.tags}, node.retry_policy or scope.retry
+            hooks = merged_hooks(f"Step {key!r}{at(node.source)}", scope.hooks, node.hooks)
             if isinstance(node.definition, GraphDefinition):
                 inner = node.definition
                 ends = self.visit(
@@ -103,12 +106,12 @@ class _Walk:
                         feeds=_with_defaults(inner, feeds),
                         tags={**inner.tags, **tags},
                         retry=retry,
+                        hooks=hooks,
                     ),
                 )
             else:
-                self._step(
-                    node.definition, key, feeds, _setting(node, node.definition, tags), retry
-                )
+                setting = _setting(node, node.definition, tags)
+                self._step(node.definition, key, feeds, setting, retry, hooks)
                 ends = {name: (key, name) for name in node.definition.output_names}
             made.update({(node.name, name): end for name, end in ends.items()})
         return {name: made[end.node, end.output] for name, end in graph.outputs.items()}
@@ -120,16 +123,13 @@ class _Walk:
         feeds: Mapping[str, Feed],
         setting: StepSetting,
         retry: RetryPolicy | None,
+        hooks: tuple[HookDefinition, ...],
     ) -> None:
         inputs = tuple(_input(one, feeds.get(one.name, Feed())) for one in op.inputs)
-        mapped_over = self._mapped_over(f"Step {key!r}{at(op.signature.source)}", inputs)
-        self._mapped[key] = mapped_over
+        where = f"Step {key!r}{at(op.signature.source)}"
+        mapped_over = self._mapped[key] = self._mapped_over(where, inputs)
         self._dynamic |= {(key, one.name) for one in op.outputs if one.is_dynamic}
-        self.unfed += [
-            (key, one.name)
-            for one in inputs
-            if one.loads and not one.sources and one.asset_key is None and one.default is ...
-        ]
+        self.unfed += [(key, one.name) for one in inputs if _is_unfed(one)]
         self.steps.append(
             StepDefinition(
                 key=key,
@@ -148,6 +148,7 @@ class _Walk:
                 compute=setting.compute,
                 timeout_seconds=setting.timeout_seconds,
                 retry_policy=retry or setting.retry_policy or self._retry,
+                hooks=hooks,
                 mapped_over=mapped_over,
                 description=op.description,
                 source=op.signature.source,
@@ -224,6 +225,10 @@ def _feed(
             mend="A fan-in gathers single outputs of ops: no lists, assets or values.",
         )
     return Feed(ends=tuple(one.ends[0] for one in feeds), fan_in=True)
+
+
+def _is_unfed(one: StepInput) -> bool:
+    return one.loads and not one.sources and one.asset_key is None and one.default is ...
 
 
 def _input(one: OpInput, feed: Feed) -> StepInput:

@@ -4,7 +4,7 @@ calls whom."""
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack, overload
 
@@ -21,6 +21,7 @@ from tidegate.sdk.composition import (
     current_builder,
 )
 from tidegate.sdk.declaration import at, check_name, function_source, known_arguments
+from tidegate.sdk.hook import HookDefinition
 from tidegate.sdk.op import describe
 from tidegate.sdk.setting import read_tags
 
@@ -98,6 +99,10 @@ class GraphDefinition:
         """The graph with tags for all of its steps, to be called in a graph."""
         return PendingInvocation(definition=self).tag(tags)
 
+    def with_hooks(self, hooks: Iterable[HookDefinition]) -> PendingInvocation:
+        """The graph with hooks for all of its steps, to be called in a graph."""
+        return PendingInvocation(definition=self).with_hooks(hooks)
+
     def to_job(self, **arguments: Unpack[JobArguments]) -> JobDefinition:
         """A job that runs the graph; arguments as of ``@job``, ``name`` by default that of the
         graph."""
@@ -135,6 +140,7 @@ class JobArguments(TypedDict, total=False):
     resource_defs: Mapping[str, Any] | None
     executor_def: ExecutorDefinition | None
     op_retry_policy: RetryPolicy | None
+    hooks: Iterable[HookDefinition] | None
     partitions_def: PartitionsDefinition | None
     input_values: Mapping[str, Any] | None
 
@@ -189,6 +195,7 @@ def job(
     resource_defs: Mapping[str, Any] | None = None,
     executor_def: ExecutorDefinition | None = None,
     op_retry_policy: RetryPolicy | None = None,
+    hooks: Iterable[HookDefinition] | None = None,
     partitions_def: PartitionsDefinition | None = None,
     input_values: Mapping[str, Any] | None = None,
 ) -> Any:
@@ -199,6 +206,7 @@ def job(
         tags: Tags of its runs; with ``run_tags`` given, only those are.
         executor_def: How many of its steps run at once in one run.
         op_retry_policy: For steps whose op and call have none.
+        hooks: Called after its steps and runs.
         input_values: Values for the job's own parameters.
 
     Raises:
@@ -215,6 +223,7 @@ def job(
             resource_defs=resource_defs,
             executor_def=executor_def,
             op_retry_policy=op_retry_policy,
+            hooks=hooks,
             partitions_def=partitions_def,
             input_values=input_values,
         )

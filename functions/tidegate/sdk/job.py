@@ -3,7 +3,7 @@ materializes a selection."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -13,6 +13,7 @@ from tidegate.sdk.asset_key import AssetKey, keys_of
 from tidegate.sdk.declaration import at, caller_source, check_name, known_arguments, suggestion
 from tidegate.sdk.executor import executor_document
 from tidegate.sdk.flattening import flatten
+from tidegate.sdk.hook import RUN, STEP, HookDefinition, merged_hooks, read_hooks
 from tidegate.sdk.retry import RetryPolicy
 from tidegate.sdk.run_config import run_config_document
 from tidegate.sdk.setting import read_tags
@@ -42,6 +43,8 @@ class JobDefinition:
     partitions_def: PartitionsDefinition | None = None
     retry_policy: RetryPolicy | None = None
     """For steps without one of their own."""
+    hooks: tuple[HookDefinition, ...] = ()
+    """For all of its steps, and for its runs."""
     executor: Mapping[str, Any] | None = None
     """``{"multiprocess": config}`` or ``{"in_process": config}``."""
     resources: Mapping[str, Any] = field(default_factory=dict)
@@ -129,6 +132,20 @@ class JobDefinition:
         renewed = replace(self, steps=steps, unfed=flat.unfed, input_values=merged)
         return renewed.with_upstream(self.upstream)
 
+    def with_hooks(self, hooks: Iterable[HookDefinition]) -> JobDefinition:
+        """The job with these hooks, beside those it has."""
+        where = f"Job {self.name!r}{at(caller_source())}"
+        return replace(self, hooks=merged_hooks(where, self.hooks, read_hooks(where, hooks)))
+
+    def hooks_of(self, step: StepDefinition) -> tuple[HookDefinition, ...]:
+        """What is called after the step: its own hooks, then those of the job, each name once."""
+        named = {one.name: one for one in (*self.hooks, *step.hooks) if one.of == STEP}
+        return tuple(named[name] for name in sorted(named))
+
+    @property
+    def run_hooks(self) -> tuple[HookDefinition, ...]:
+        return tuple(one for one in self.hooks if one.of == RUN)
+
     def with_upstream(self, upstream: Mapping[AssetKey, Upstream]) -> JobDefinition:
         """The job with what is known of the assets that its ops load."""
         steps = tuple(
@@ -188,6 +205,7 @@ def job_of_graph(
     resource_defs: Mapping[str, Any] | None = None,
     executor_def: Any = None,
     op_retry_policy: RetryPolicy | None = None,
+    hooks: Iterable[HookDefinition] | None = None,
     partitions_def: PartitionsDefinition | None = None,
     input_values: Mapping[str, Any] | None = None,
 ) -> JobDefinition:
@@ -207,6 +225,7 @@ def job_of_graph(
         metadata=dict(metadata or {}),
         partitions_def=partitions,
         retry_policy=retry,
+        hooks=read_hooks(where, hooks),
         executor=executor_document(where, executor_def),
         resources=dict(resource_defs or {}),
         graph=graph,

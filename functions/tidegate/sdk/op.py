@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import collections.abc
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack, overload
 
@@ -20,6 +20,7 @@ from tidegate.sdk.step import StepOutput
 if TYPE_CHECKING:
     from tidegate.sdk.asset_key import CoercibleToAssetKey
     from tidegate.sdk.compute import Compute
+    from tidegate.sdk.hook import HookDefinition
     from tidegate.sdk.retry import RetryPolicy
 
 
@@ -125,6 +126,10 @@ class OpDefinition:
     def tag(self, tags: Mapping[str, Any]) -> PendingInvocation:
         """The op with more tags, to be called in a graph."""
         return PendingInvocation(definition=self).tag(tags)
+
+    def with_hooks(self, hooks: Iterable[HookDefinition]) -> PendingInvocation:
+        """The op with hooks, to be called in a graph."""
+        return PendingInvocation(definition=self).with_hooks(hooks)
 
     def with_retry_policy(self, retry_policy: RetryPolicy) -> PendingInvocation:
         """The op with another retry policy, to be called in a graph."""

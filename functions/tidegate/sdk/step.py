@@ -82,6 +82,8 @@ class StepDefinition:
     compute: Mapping[str, Any] = field(default_factory=lambda: {"kind": "lambda"})
     timeout_seconds: int | None = None
     retry_policy: Any = None
+    hooks: tuple[Any, ...] = ()
+    """Of this step alone; those of its job are with the job."""
     partitions_def: Any = None
     backfill_policy: Any = None
     can_subset: bool = False

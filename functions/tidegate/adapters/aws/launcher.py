@@ -10,8 +10,9 @@ from botocore.exceptions import ClientError
 
 from tidegate.adapters.aws.clients import answered, client, code_of
 from tidegate.adapters.step_input import step_input
+from tidegate.domain.execution import StepTask
 from tidegate.domain.run import execution_name
-from tidegate.ports import Blobs, StepTask
+from tidegate.ports import Blobs
 
 
 class StepFunctionsLauncher:
@@ -32,7 +33,7 @@ class StepFunctionsLauncher:
 
         Of one that runs with the same input, Step Functions answers when it began.
         """
-        name = execution_name(task.run_id, task.index, task.attempt)
+        name = task.name
         document = step_input(task, self._blobs)
         with answered(f"Starting execution {name}", mend=self._mend):
             try:

@@ -9,8 +9,9 @@ from typing import Any
 from tidegate.adapters.clock import SystemClock
 from tidegate.adapters.memory.blobs import MemoryBlobs
 from tidegate.adapters.step_input import step_input
+from tidegate.domain.execution import StepTask
 from tidegate.domain.run import execution_name
-from tidegate.ports import Blobs, Clock, StepTask
+from tidegate.ports import Blobs, Clock
 
 
 class MemoryLauncher:
@@ -27,7 +28,7 @@ class MemoryLauncher:
         """Names of the executions that were stopped."""
 
     def start(self, task: StepTask) -> datetime | None:
-        name = execution_name(task.run_id, task.index, task.attempt)
+        name = task.name
         document = step_input(task, self._blobs)
         with self._lock:
             if name in self.stopped or self.started.setdefault(name, document) != document:
