@@ -35,62 +35,88 @@ Id = Annotated[
 ]
 
 
+Select = Annotated[
+    str | None, typer.Option("--select", "-s", help="Which assets: '*', 'name', 'name+'.")
+]
+Job = Annotated[str | None, typer.Option("--job", help="Or the job.")]
+Partitions = Annotated[
+    list[str] | None, typer.Option("--partition", help="A partition; may be given again.")
+]
+Between = Annotated[
+    str | None, typer.Option("--partition-range", metavar="A...B", help="From A to B.")
+]
+Everything = Annotated[bool, typer.Option("--all", help="All there are.")]
+Missing = Annotated[bool, typer.Option("--missing", help="Only what is not made.")]
+Failed = Annotated[bool, typer.Option("--failed", help="Only what failed.")]
+Order = Annotated[str, typer.Option(help="asc or desc.")]
+Most = Annotated[int | None, typer.Option("--max-outstanding", help="Runs under way at most.")]
+Config = Annotated[Path | None, typer.Option("--config", "-c", help="Run config, YAML or JSON.")]
+Tags = Annotated[
+    list[str] | None, typer.Option("--tags", metavar="KEY=VALUE", help="A tag of its runs.")
+]
+Title = Annotated[str | None, typer.Option(help="What it is for.")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Say what it would come to; launch nothing.")
+]
+Wait = Annotated[bool, typer.Option("--wait", help="Show progress until it ends.")]
+
+
 @app.command()
 def launch(
-    select: Annotated[
-        str | None, typer.Option("--select", "-s", help="Which assets: '*', 'name', 'name+'.")
-    ] = None,
-    job: Annotated[str | None, typer.Option("--job", help="Or the job.")] = None,
-    partition: Annotated[
-        list[str] | None, typer.Option("--partition", help="A partition; may be given again.")
-    ] = None,
-    partition_range: Annotated[
-        str | None, typer.Option("--partition-range", metavar="A...B", help="From A to B.")
-    ] = None,
-    all_partitions: Annotated[bool, typer.Option("--all", help="All there are.")] = False,
-    missing: Annotated[bool, typer.Option("--missing", help="Only what is not made.")] = False,
-    failed: Annotated[bool, typer.Option("--failed", help="Only what failed.")] = False,
-    order: Annotated[str, typer.Option(help="asc or desc.")] = "asc",
-    max_outstanding: Annotated[
-        int | None, typer.Option("--max-outstanding", help="Runs under way at most.")
-    ] = None,
-    config: Annotated[
-        Path | None, typer.Option("--config", "-c", help="Run config, YAML or JSON.")
-    ] = None,
-    tags: Annotated[
-        list[str] | None, typer.Option("--tags", metavar="KEY=VALUE", help="A tag of its runs.")
-    ] = None,
-    title: Annotated[str | None, typer.Option(help="What it is for.")] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what it would come to; launch nothing.")
-    ] = False,
-    wait: Annotated[bool, typer.Option("--wait", help="Show progress until it ends.")] = False,
+    select: Select = None,
+    job: Job = None,
+    partition: Partitions = None,
+    partition_range: Between = None,
+    all_partitions: Everything = False,
+    missing: Missing = False,
+    failed: Failed = False,
+    order: Order = "asc",
+    max_outstanding: Most = None,
+    config: Config = None,
+    tags: Tags = None,
+    title: Title = None,
+    dry_run: DryRun = False,
+    wait: Wait = False,
     as_json: AsJson = False,
     target: Target = None,
 ) -> None:
     """Make partitions: of the selected assets, upstream first, or of a job."""
+    fields: dict[str, Any] = {
+        "selection": select,
+        "job": job,
+        "partition_keys": partition or None,
+        "partition_range": partition_range,
+        "all_partitions": all_partitions,
+        "only": _only(missing, failed),
+        "order": order,
+        "max_outstanding": max_outstanding,
+        "run_config": None if config is None else read_config(config),
+        "tags": read_tags(tags or []),
+        "title": title,
+    }
+    client = connect.connect(target)
+    if dry_run:
+        return _estimate(client, fields, as_json=as_json)
+    fields |= {"backfill_id": str(uuid.uuid4()), "by": connect.caller(target)}
+    _launch(client, fields, wait=wait, as_json=as_json)
+
+
+def _only(missing: bool, failed: bool) -> str | None:
     if missing and failed:
         raise RequestError("Both --missing and --failed are given.", mend="Give one.")
-    client = connect.connect(target)
-    said = client.call(
-        "backfills.launch",
-        selection=select,
-        job=job,
-        partition_keys=partition or None,
-        partition_range=partition_range,
-        all_partitions=all_partitions,
-        only="missing" if missing else "failed" if failed else None,
-        order=order,
-        max_outstanding=max_outstanding,
-        run_config=None if config is None else read_config(config),
-        tags=read_tags(tags or []),
-        title=title,
-        dry_run=dry_run,
-        backfill_id=None if dry_run else str(uuid.uuid4()),
-        by=connect.caller(target),
-    )
-    if dry_run:
-        return screen.print_json(said) if as_json else _say_estimate(said)
+    return "missing" if missing else "failed" if failed else None
+
+
+def _estimate(client: connect.Client, fields: dict[str, Any], *, as_json: bool) -> None:
+    said = client.call("backfills.launch", dry_run=True, **fields)
+    if as_json:
+        screen.print_json(said)
+    else:
+        _say_estimate(said)
+
+
+def _launch(client: connect.Client, fields: dict[str, Any], *, wait: bool, as_json: bool) -> None:
+    said = client.call("backfills.launch", **fields)
     if wait:
         raise typer.Exit(_follow(client, said["backfill_id"], as_json=as_json))
     if as_json:
