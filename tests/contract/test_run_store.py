@@ -12,7 +12,7 @@ import pytest
 from tidegate.adapters.dynamodb.runs import DynamoRunStore
 from tidegate.adapters.memory.runs import MemoryRunStore
 from tidegate.domain.arrival import Arrival, Gathered
-from tidegate.domain.run import RUN_LEAVES, Run, RunStatus, StepRow, StepStatus
+from tidegate.domain.run import RUN_LEAVES, Run, RunStatus, StepRow, StepStatus, StopCause
 from tidegate.ports import RunStore
 
 AT = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -171,6 +171,43 @@ class TestMove:
         )
 
         assert stored(runs).lost_to == ("run-0", "run-9")
+
+    def test_when_and_why_it_was_stopped_is_kept_to_its_end(
+        self, runs: RunStore, new_run: Any
+    ) -> None:
+        runs.create(new_run(status=RunStatus.STARTED))
+        assert not stored(runs).was_stopped
+
+        canceling = runs.move(
+            "run-1",
+            leaves=RUN_LEAVES[RunStatus.CANCELING],
+            to=RunStatus.CANCELING,
+            at=AT,
+            reason="It ran for too long.",
+            stop_cause=StopCause.RUN_TIMEOUT,
+        )
+        again = runs.move(
+            "run-1",
+            leaves=RUN_LEAVES[RunStatus.CANCELING],
+            to=RunStatus.CANCELING,
+            at=LATER,
+            reason="Cancelled.",
+            stop_cause=StopCause.CANCEL,
+        )
+        runs.move(
+            "run-1",
+            leaves=frozenset({RunStatus.CANCELING}),
+            to=RunStatus.FAILURE,
+            at=LATER,
+        )
+
+        assert canceling is not None
+        assert again is None
+        run = stored(runs)
+        assert (run.canceling_at, run.finished_at) == (AT, LATER)
+        assert (run.stop_cause, run.reason) == (StopCause.RUN_TIMEOUT, "It ran for too long.")
+        assert run.was_stopped
+        assert run.ends_as is run.status is RunStatus.FAILURE
 
     @pytest.mark.parametrize("finished", [RunStatus.SUCCESS, RunStatus.FAILURE, RunStatus.CANCELED])
     @pytest.mark.parametrize("to", list(RunStatus))

@@ -9,7 +9,10 @@ which is told of each run that is to be stopped, or by the sweep.
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
+from typing import Any
 
 from tidegate.app.launch import finish, launch, publish
 from tidegate.app.planning import plan_if_known
@@ -22,6 +25,8 @@ from tidegate.ports import Event
 
 logger = logging.getLogger(__name__)
 
+LOOK_AGAIN = timedelta(minutes=2)
+"""Longer than a call that was about to start an execution takes to do so, with all its retries."""
 _CANCELING = frozenset({RunStatus.CANCELING})
 _CLOCKS = {
     StopCause.QUEUE_TIMEOUT: EventKind.RUN_QUEUE_TIMEOUT,
@@ -97,21 +102,45 @@ def said(reason: str, by: str | None) -> str:
 
 
 def carry_out(services: Services, run: Run) -> Run:
-    """Do all that follows from the run being CANCELING, and end it. Twice is once; of a run that has ended, the end again.
+    """Do all that follows from the run being CANCELING, and end it. Twice is once.
+
+    Also of a run that has ended: a call that died may have begun a step of it that nobody has looked at since.
 
     Raises:
         TidegateError: an execution could not be stopped. The run stays CANCELING; everything else is done.
     """
     if run.status is RunStatus.CANCELING:
         _tell(services, run)
-        plan = plan_if_known(services, run) if run.started_at is not None else None
-        if plan is not None:
-            claims, trouble = stop_steps(services, run, plan)
-            launch(services, claims)
-            if trouble is not None:
-                raise trouble
+    if run.started_at is not None and run.canceling_at is not None:
+        task = {"kind": "look_again", "run_id": run.run_id}
+        services.alarms.set(run.canceling_at + LOOK_AGAIN, task)
+        _stop(services, run)
     launch(services, finish(services, run, run.ends_as, reason=None, leaves=_CANCELING))
     return services.store.runs.get(run.run_id) or run
+
+
+def look_again(services: Services, task: Mapping[str, Any]) -> None:
+    """{"kind": "look_again", "run_id"}: stop what was started, when the run was stopped, by a call that then died.
+
+    Such a call is not always repeated: what it had been granted was taken back by then.
+    """
+    run = services.store.runs.get(task["run_id"])
+    if run is None or not run.was_stopped:
+        return
+    if run.status is RunStatus.CANCELING:
+        carry_out(services, run)
+    else:
+        _stop(services, run)
+
+
+def _stop(services: Services, run: Run) -> None:
+    plan = plan_if_known(services, run)
+    if plan is None:
+        return
+    claims, trouble = stop_steps(services, run, plan)
+    launch(services, claims)
+    if trouble is not None:
+        raise trouble
 
 
 def _begin(

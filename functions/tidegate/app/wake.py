@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from tidegate.app.cancel import look_again
 from tidegate.app.expire import at_deadline
 from tidegate.app.launch import launch
 from tidegate.app.retry import retry_step
@@ -40,6 +41,7 @@ def pump(services: Services, task: Task) -> None:
 
 TASKS: dict[str, Callable[[Services, Task], None]] = {
     "deadline": at_deadline,
+    "look_again": look_again,
     "pump": pump,
     "retry_step": retry_step,
 }

@@ -434,3 +434,115 @@ def test_a_report_that_comes_while_its_run_is_stopped_begins_nothing(world: Make
 
     assert list(tg.launcher.started) == [name]
     assert tg.statuses(run_id) == {"a": "SUCCESS", "b": "PENDING", "c": "PENDING"}
+
+
+class Dead(BaseException):
+    """The function died; it is called again."""
+
+
+def meanwhile(tg: Any, target: Any, method: str, *, before: Any = None, after: Any = None) -> None:
+    """At the next call of the method, and only then, something else happens before or after it."""
+    real = getattr(target, method)
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        setattr(target, method, real)
+        if before is not None:
+            before()
+        answer = real(*args, **kwargs)
+        if after is not None:
+            after()
+        return answer
+
+    setattr(target, method, call)
+
+
+def die() -> None:
+    raise Dead
+
+
+def test_a_step_whose_run_is_canceled_before_its_execution_starts_never_starts(
+    world: Make,
+) -> None:
+    tg = world(SETTINGS, chain=CHAIN)
+    tg.runs = [tg.submit("chain")]
+    runs = tg.services.store.runs
+    meanwhile(tg, runs, "start_step", after=lambda: cancel(tg.services, tg.runs[0]))
+
+    tg.settle()
+
+    assert tg.launcher.started == {}
+    assert tg.statuses(tg.runs[0])["a"] == "CANCELED"
+    assert_nothing_is_left(tg)
+
+
+@pytest.mark.parametrize("starts", [False, True])
+def test_a_start_that_no_cancel_has_seen_and_that_died_is_undone_by_its_repeat(
+    world: Make, starts: bool
+) -> None:
+    """The run is canceled before the step is written down, or before its execution starts; then the function dies."""
+    tg = world(SETTINGS, chain=CHAIN)
+    tg.runs = [tg.submit("chain")]
+    port, method = (
+        (tg.services.launcher, "start") if starts else (tg.services.store.runs, "start_step")
+    )
+    meanwhile(tg, port, method, before=lambda: cancel(tg.services, tg.runs[0]), after=die)
+
+    with pytest.raises(Dead):
+        admit(tg.services, tg.runs[0])
+    admit(tg.services, tg.runs[0])
+
+    assert len(tg.launcher.started) == len(tg.launcher.stopped) == starts
+    assert_nothing_is_left(tg)
+
+
+@pytest.mark.parametrize("method", ["park", "wait_step"])
+def test_a_step_that_is_put_in_line_while_its_run_is_canceled_leaves_it(
+    world: Make, method: str
+) -> None:
+    tg = world(Settings(pools={"db": 0}), two=[step_doc("a"), step_doc("b", "a", pools={"db": 1})])
+    tg.runs = [tg.submit("two")]
+    tg.settle_wake_ups()
+    store = tg.services.store
+    port = store.admission if method == "park" else store.runs
+    meanwhile(tg, port, method, before=lambda: cancel(tg.services, tg.runs[0]))
+
+    tg.settle()
+
+    assert tg.status(tg.runs[0]) == "CANCELED"
+    assert_nothing_is_left(tg)
+
+
+def test_a_run_that_is_put_in_line_while_it_is_canceled_leaves_it(world: Make) -> None:
+    tg = world(Settings(max_concurrent_runs=0), chain=CHAIN)
+    tg.runs = [tg.submit("chain")]
+    admission = tg.services.store.admission
+    meanwhile(tg, admission, "park", before=lambda: cancel(tg.services, tg.runs[0]))
+
+    tg.settle()
+
+    assert tg.status(tg.runs[0]) == "CANCELED"
+    assert_nothing_is_left(tg)
+
+
+@pytest.mark.parametrize("starts", [False, True])
+def test_one_that_no_repeat_comes_to_is_undone_two_minutes_later(world: Make, starts: bool) -> None:
+    """Another run made way for this one, and its call died; by its repeat, this one holds nothing any more."""
+    tg = world(SETTINGS, single=[step_doc("a")])
+    tg.runs = [tg.submit("single"), tg.submit("single")]
+    tg.settle_wake_ups()
+    (first,) = tg.launcher.started
+    outcome = tg.outcome_of(first)
+    port, method = (
+        (tg.services.launcher, "start") if starts else (tg.services.store.runs, "start_step")
+    )
+    meanwhile(tg, port, method, before=lambda: cancel(tg.services, tg.runs[1]), after=die)
+
+    with pytest.raises(Dead):
+        complete(tg.services, outcome)
+    complete(tg.services, outcome)
+    tg._completed.update(tg.launcher.started)
+    tg.advance(minutes=3)
+
+    assert [tg.status(one) for one in tg.runs] == ["SUCCESS", "CANCELED"]
+    assert len(tg.launcher.started) == 1 + len(tg.launcher.stopped) == 1 + starts
+    assert_nothing_is_left(tg)
