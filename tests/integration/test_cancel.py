@@ -307,3 +307,30 @@ def test_a_cancellation_that_makes_no_sense_is_refused(
 
     with pytest.raises(RequestError, match=says):
         tg.call("runs.cancel_many", **wanted)
+
+
+def test_a_step_whose_container_is_lost_fails_at_once(deploy: Deploy, tmp_path: Path) -> None:
+    tg = deploy(definitions, settings=SETTINGS)
+    fifo, told = tmp_path / "fifo", tmp_path / "told"
+    os.mkfifo(fifo)
+    config = RunConfig({"long_work": Place(fifo=str(fifo), told=str(told), is_deaf=False)})
+    run_id = tg.submit("working", run_config=config)
+    aws = tg._deployment.aws
+
+    def lose_it_when_it_runs() -> None:
+        assert int(fifo.read_text())
+        (task,) = aws.ecs.tasks
+        aws.loop.submit_from_thread(lambda: aws.ecs.lose(task))
+
+    thread = threading.Thread(target=lose_it_when_it_runs)
+    thread.start()
+    tg.settle()
+    thread.join()
+    tg.settle()
+
+    run = tg.run(run_id)
+    assert run.status == "FAILURE"
+    assert run.reasons["long_work"].startswith("Crash: ")
+    assert "Host terminated" in run.reasons["long_work"]
+    assert not told.exists()
+    assert in_use(tg) == {}
