@@ -16,7 +16,6 @@ from tidegate import (
     Definitions,
     In,
     Nothing,
-    in_process_executor,
     job,
     multiprocess_executor,
     op,
@@ -511,7 +510,7 @@ def two_at_once() -> None:
         work.alias(f"w{number}")()
 
 
-@job(executor_def=in_process_executor)
+@job(executor_def=multiprocess_executor.configured({"max_concurrent": 1}))
 def one_at_once() -> None:
     for number in range(3):
         work.alias(f"w{number}")()
@@ -542,7 +541,6 @@ def config(**executor: Any) -> dict[str, Any]:
         ("one_at_once", None, 1),
         ("two_at_once", config(max_concurrent=3), 3),
         ("two_at_once", config(max_concurrent=0), 4),
-        ("two_at_once", config(in_process={}), 1),
         ("teams", config(max_concurrent=5), 5),
         ("teams", config(multiprocess={"max_concurrent": 4}), 4),
         ("teams", None, 6),
@@ -634,7 +632,7 @@ def test_a_failed_step_gives_its_slots_on(deploy: Deploy) -> None:
     def breaks() -> None:
         raise ValueError("no")
 
-    @job(executor_def=in_process_executor)
+    @job(executor_def=multiprocess_executor.configured({"max_concurrent": 1}))
     def breaking() -> None:
         for number in range(3):
             breaks.alias(f"b{number}")()

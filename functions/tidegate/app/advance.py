@@ -191,6 +191,11 @@ class _Advance:
     def _end(self) -> None:
         services, run = self._services, self._run
         failed = tuple(sorted(services.store.runs.gathered(run.run_id, FAILED).arrived))
+        if any(not self._plan.is_shown(one) for one in failed):
+            row = services.store.runs.step(run.run_id, failed[0])
+            reason = "its execution failed" if row is None else row.reason
+            self._granted += finish(services, run, RunStatus.FAILURE, reason=reason)
+            return
         if not failed:
             self._granted += finish(services, run, RunStatus.SUCCESS, reason=None)
             return

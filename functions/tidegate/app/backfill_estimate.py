@@ -50,7 +50,7 @@ def _lasted(services: Services, asset: str) -> timedelta | None:
     if run is None:
         return None
     plan = plan_of(services, run)
-    index = next((step.index for step in plan.steps if asset in step.assets), None)
+    index = next((step.index for step in plan.all_steps() if asset in step.assets), None)
     row = None if index is None else services.store.runs.step(run.run_id, index)
     if row is None or row.started_at is None or row.finished_at is None:
         return None

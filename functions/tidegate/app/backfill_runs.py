@@ -127,7 +127,7 @@ def outcome_of(services: Services, backfill: Backfill, run: Run) -> Outcome | No
     plan = plan_of(services, run)
     rows = {row.index: row for row in services.store.runs.steps(run.run_id)}
     found: dict[str, list[int]] = {"done": [], "failed": [], "skipped": []}
-    for step in plan.steps:
+    for step in plan.all_steps():
         row = rows.get(step.index)
         for out in step.outputs:
             if out.asset not in places:

@@ -8,36 +8,32 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 
 from tidegate.app.advance import advance
 from tidegate.app.cancel import stop_run
 from tidegate.app.hooks import call_step_hooks, hook_ended
 from tidegate.app.launch import launch
-from tidegate.app.partitions import keys_of, mark
 from tidegate.app.planning import keep_mapping_keys, plan_of
+from tidegate.app.record import record, row_of
 from tidegate.app.retry import await_retry, begin_retry, retry_of
 from tidegate.app.run_claim import step_released
 from tidegate.app.services import Services
 from tidegate.app.stop import tell_stopped
+from tidegate.app.whole import check_within, keep_within, record_within
 from tidegate.domain.deadline import fails_fast
 from tidegate.domain.death import death_of
-from tidegate.domain.event import EventKind
-from tidegate.domain.partitions import from_json
 from tidegate.domain.plan import PlanStep, RunPlan
 from tidegate.domain.run import Run, StepRow, StepStatus, StopCause
-from tidegate.domain.task import MAX_REPORT_BYTES, Materialization, Report, StepFailure
+from tidegate.domain.task import MAX_REPORT_BYTES, Report, StepFailure
+from tidegate.domain.whole import WholePlan
 from tidegate.errors import ReportError, RequestError
-from tidegate.ports import AssetRecord, Event
 
 logger = logging.getLogger(__name__)
 
 _STARTED: frozenset[StepStatus | None] = frozenset({StepStatus.STARTED})
-MOST_RECORDS = 100
-"""Partitions of one run that get a record each."""
 _SHOWN = 2_000
 """Characters of an error text that are kept."""
 
@@ -60,8 +56,10 @@ def complete(services: Services, outcome: Mapping[str, Any]) -> None:
     if not plan.has(index):
         raise RequestError(f"Run {run_id} has no step number {index}.")
     step = plan.step(index)
-    report = _report(services, outcome, run, step, attempt)
+    report = _report(services, outcome, run, plan, step, attempt)
     keep_mapping_keys(services, report)
+    if isinstance(plan, WholePlan):
+        keep_within(services, run, plan, report)
     ended = _ended(services, run, plan, step, report)
     row, wrote = services.store.runs.resolve_step(ended, leaves=_STARTED)
     if row.attempt == attempt + 1:
@@ -74,9 +72,12 @@ def complete(services: Services, outcome: Mapping[str, Any]) -> None:
         )
         return
     if wrote or row.fingerprint == report.fingerprint():
-        # Canceled since, it says so; what is told here is how the attempt ended.
-        was = replace(ended, retry_at=row.retry_at)
-        _record(services, run, step, was if row.status is StepStatus.CANCELED else row, report)
+        if isinstance(plan, WholePlan):
+            record_within(services, run, plan, report)
+        if report.failure is not None or not isinstance(plan, WholePlan):
+            # Canceled since, it says so; what is told here is how the attempt ended.
+            was = replace(ended, retry_at=row.retry_at)
+            record(services, run, step, was if row.status is StepStatus.CANCELED else row, report)
     _go_on(services, run, plan, row)
 
 
@@ -88,7 +89,7 @@ def resume(services: Services, run: Run, plan: RunPlan, row: StepRow, *, is_told
     step = plan.step(row.index)
     if not is_told and row.status in (StepStatus.SKIPPED, StepStatus.CANCELED):
         tell_stopped(services, run, step, row)
-    elif not is_told:
+    elif not is_told and not (isinstance(plan, WholePlan) and row.status is StepStatus.SUCCESS):
         error, _, message = (row.reason or "").partition(": ")
         failure = StepFailure(error=error, message=message)
         at = row.finished_at or services.clock.now()
@@ -100,7 +101,7 @@ def resume(services: Services, run: Run, plan: RunPlan, row: StepRow, *, is_told
             finished_at=at,
             failure=None if row.status is StepStatus.SUCCESS else failure,
         )
-        _record(services, run, step, row, known)
+        record(services, run, step, row, known)
     _go_on(services, run, plan, row)
 
 
@@ -126,7 +127,7 @@ def _identity(outcome: Mapping[str, Any]) -> tuple[str, int, int]:
 
 def _ended(services: Services, run: Run, plan: RunPlan, step: PlanStep, report: Report) -> StepRow:
     """The row to write: the step is resolved, or will be tried again."""
-    row, failure = _resolved(run, step, report, services.clock.now()), report.failure
+    row, failure = row_of(run, step, report, services.clock.now()), report.failure
     if failure is None:
         return row
     retry = retry_of(services, run, plan, step.index, report.attempt, failure)
@@ -142,26 +143,13 @@ def _ended(services: Services, run: Run, plan: RunPlan, step: PlanStep, report: 
     )
 
 
-def _resolved(run: Run, step: PlanStep, report: Report, now: datetime) -> StepRow:
-    """A clock in user code may be wrong: its times are kept between the run's begin and now."""
-    failure = report.failure
-    finished_at = max(run.created_at, min(report.finished_at, now))
-    return StepRow(
-        run_id=run.run_id,
-        index=step.index,
-        status=StepStatus.SUCCESS if failure is None else StepStatus.FAILURE,
-        attempt=report.attempt,
-        produced=frozenset(report.produced),
-        reason=None if failure is None else f"{failure.error}: {failure.message}"[:_SHOWN],
-        failed=failure is not None,
-        fingerprint=report.fingerprint(),
-        started_at=max(run.created_at, min(report.started_at, finished_at)),
-        finished_at=finished_at,
-    )
-
-
 def _report(
-    services: Services, outcome: Mapping[str, Any], run: Run, step: PlanStep, attempt: int
+    services: Services,
+    outcome: Mapping[str, Any],
+    run: Run,
+    plan: RunPlan,
+    step: PlanStep,
+    attempt: int,
 ) -> Report:
     """The report, however it came: in the outcome, in the bucket, or made up for code that died without one."""
     try:
@@ -170,6 +158,10 @@ def _report(
             return _failed(services, run, step, attempt, death_of(outcome))
         report = Report.from_json(document)
         _check(report, run, step, attempt)
+        if isinstance(plan, WholePlan):
+            check_within(report, plan, lambda one, inner, count: _check(one, run, inner, count))
+        elif report.within:
+            raise ReportError(f"The report of {step.key!r} speaks of other steps.")
         return report
     except ReportError as error:
         failure = StepFailure(error="BadReport", message=str(error), allow_retries=False)
@@ -264,121 +256,3 @@ def _failed(
         finished_at=finished,
         failure=failure,
     )
-
-
-def _record(services: Services, run: Run, step: PlanStep, row: StepRow, report: Report) -> None:
-    assets = services.manifests.get(run.manifest).assets
-    services.store.assets.materialized(
-        AssetRecord(
-            asset=one.asset,
-            partition=partition,
-            run_id=run.run_id,
-            at=row.finished_at or report.finished_at,
-            metadata=one.metadata,
-            tags=one.tags,
-            data_version=one.data_version,
-            code_version=assets[one.asset]["code_version"],
-        )
-        for one in report.materializations
-        for partition in _partitions(services, run, one)
-    )
-    _mark(services, run, step, row)
-    events = _events(services, run, step, row, report)
-    services.store.events.append(run.run_id, f"step/{step.index}/{row.attempt}", events)
-
-
-def _mark(services: Services, run: Run, step: PlanStep, row: StepRow) -> None:
-    """How the step's partitions stand now. One that will be tried again is in progress still."""
-    if row.status is StepStatus.UP_FOR_RETRY:
-        return
-    for out in step.outputs:
-        if out.asset is not None:
-            left = "failed" if row.failed else "ended"
-            state = "materialized" if out.name in row.produced else left
-            mark(services, run, [out.asset], state)
-
-
-def _partitions(services: Services, run: Run, one: Materialization) -> list[str | None]:
-    """Partitions that were made, each of which gets a record; of a long range only its state is kept."""
-    partition = _partition(services, run, one)
-    document = services.manifests.get(run.manifest).assets[one.asset]["partitions"]
-    if partition is not None or document is None:
-        return [partition]
-    keys = keys_of(services, run, from_json(document))
-    return [*keys] if 0 < len(keys) <= MOST_RECORDS else [None]
-
-
-def _partition(services: Services, run: Run, one: Materialization) -> str | None:
-    """The partition that was made: the run's, unless the report names one or the asset has none."""
-    asset = services.manifests.get(run.manifest).assets[one.asset]
-    if one.partition is not None or asset["partitions"] is None:
-        return one.partition
-    return run.partition_key
-
-
-def _events(
-    services: Services, run: Run, step: PlanStep, row: StepRow, report: Report
-) -> list[Event]:
-    began, ended = row.started_at or report.started_at, row.finished_at or report.finished_at
-    kind = EventKind.STEP_START if row.attempt == 1 else EventKind.STEP_RESTARTED
-    start = Event(run_id=run.run_id, at=began, kind=kind, step=step.key, attempt=row.attempt)
-    logged = [
-        replace(
-            start,
-            at=max(began, min(line.at, ended)),
-            kind=EventKind.LOG,
-            level=line.level,
-            message=line.message,
-        )
-        for line in report.logs
-    ]
-    done = replace(start, at=ended)
-    return [
-        start,
-        *logged,
-        *_produced(services, run, done, report),
-        *_ran_out_of_time(done, report.failure),
-        _outcome(done, row, report.failure),
-    ]
-
-
-def _produced(services: Services, run: Run, done: Event, report: Report) -> Iterator[Event]:
-    if report.logs_key:
-        yield replace(done, kind=EventKind.LOGS_CAPTURED, data={"key": report.logs_key})
-    for one in report.materializations:
-        data = {
-            "asset": one.asset,
-            "partition": _partition(services, run, one),
-            "metadata": one.metadata,
-        }
-        yield replace(done, kind=EventKind.ASSET_MATERIALIZATION, message=one.asset, data=data)
-    for name, metadata in report.output_metadata.items():
-        yield replace(done, kind=EventKind.STEP_OUTPUT, message=name, data={"metadata": metadata})
-
-
-def _ran_out_of_time(done: Event, failure: StepFailure | None) -> Iterator[Event]:
-    """What user code raises has kinds; this is how it was ended."""
-    if failure is not None and failure.error == "Timeout" and not failure.kinds:
-        kind = EventKind.STEP_TIMEOUT
-        yield replace(done, kind=kind, level="ERROR", message=failure.message[:_SHOWN])
-
-
-def _outcome(done: Event, row: StepRow, failure: StepFailure | None) -> Event:
-    if failure is None:
-        return replace(done, kind=EventKind.STEP_SUCCESS)
-    said: dict[str, Any] = {
-        "error": failure.error,
-        "stack": failure.stack,
-        "metadata": failure.metadata,
-    }
-    event = replace(
-        done,
-        kind=EventKind.STEP_FAILURE,
-        level="ERROR",
-        message=row.reason or failure.message,
-        data=said,
-    )
-    if row.retry_at is None:
-        return event
-    again = said | {"retry_at": row.retry_at.isoformat()}
-    return replace(event, kind=EventKind.STEP_UP_FOR_RETRY, level="WARNING", data=again)

@@ -200,7 +200,7 @@ def _start_step(
     # Looked at before and after, see stop.py: before, so that it does not begin; after, so that it does not go on.
     run = as_of_now(services, run)
     if run.status in LIVE:
-        mark(services, run, plan.step(index).assets, "in_progress")
+        mark(services, run, plan.assets_of(index), "in_progress")
         services.launcher.start(task_of(services, run, plan, plan.step(index), attempt, gathered))
         run = as_of_now(services, run)
     if run.was_stopped:

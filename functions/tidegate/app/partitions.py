@@ -186,7 +186,7 @@ def mark(services: Services, run: Run, assets: Iterable[str], state: str) -> Non
 
 def mark_stopped(services: Services, run: Run, plan: RunPlan | None) -> None:
     """None of the partitions of a run that was stopped is in progress any more."""
-    for step in () if plan is None else plan.steps:
+    for step in () if plan is None else plan.all_steps():
         mark(services, run, step.assets, "ended")
 
 

@@ -13,6 +13,7 @@ from tidegate.app.services import Services
 from tidegate.domain.plan import PlanStep, RunPlan
 from tidegate.domain.run import Run, StepRow, StepStatus
 from tidegate.domain.task import Report
+from tidegate.domain.whole import FIRST_WITHIN, WholePlan, whole_plan
 from tidegate.errors import DeploymentError, NotFoundError
 
 MOST_KEPT = 256
@@ -27,7 +28,8 @@ def declared_plan(services: Services, run: Run) -> RunPlan:
     Raises:
         DeploymentError, NotFoundError: the run's manifest, or its job in there, is gone.
     """
-    return services.manifests.get(run.manifest).plan(run.job, run.assets)
+    plan = services.manifests.get(run.manifest).plan(run.job, run.assets)
+    return whole_plan(plan) if services.executor_of(run).is_in_process else plan
 
 
 def plan_of(services: Services, run: Run) -> RunPlan:
@@ -39,16 +41,18 @@ def plan_of(services: Services, run: Run) -> RunPlan:
     plan = services.opened.get(run.run_id)
     if plan is None:
         plan = declared_plan(services, run)
+    inner, first = (plan.within, FIRST_WITHIN) if isinstance(plan, WholePlan) else (plan, 0)
     keys: Keys = {}
-    for number in plan.generators:
-        dynamic = {one.name for one in plan.steps[number].outputs if one.is_dynamic}
-        if not any((number, name) in plan.keys for name in dynamic):
-            keys |= _keys_made(services, run, number, dynamic)
+    for number in inner.generators:
+        dynamic = {one.name for one in inner.steps[number].outputs if one.is_dynamic}
+        if not any((number, name) in inner.keys for name in dynamic):
+            made = _keys_made(services, run, number + first, dynamic)
+            keys |= {(number, name): named for name, named in made.items()}
     if not keys:
         return plan
     if len(services.opened) >= MOST_KEPT:
         services.opened.clear()
-    plan = services.opened[run.run_id] = plan.with_keys({**plan.keys, **keys})
+    plan = services.opened[run.run_id] = plan.with_keys({**inner.keys, **keys})
     return plan
 
 
@@ -95,11 +99,13 @@ def _keys_of_values(
     return tuple(key for key, number in made if output in rows[number].produced)
 
 
-def _keys_made(services: Services, run: Run, number: int, dynamic: set[str]) -> Keys:
+def _keys_made(
+    services: Services, run: Run, number: int, dynamic: set[str]
+) -> dict[str, tuple[str, ...]]:
     row = services.store.runs.step(run.run_id, number)
     if row is None or row.status is not StepStatus.SUCCESS or not dynamic & row.produced:
         return {}
-    return {(number, name): keys for name, keys in _mapping_keys(services, row).items()}
+    return _mapping_keys(services, row)
 
 
 def _mapping_keys(services: Services, row: StepRow) -> dict[str, tuple[str, ...]]:

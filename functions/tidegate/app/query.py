@@ -75,6 +75,9 @@ def show_run(services: Services, run_id: str) -> dict[str, Any]:
         row.index: explain(services, step_claim_id(run_id, row.index, row.attempt))
         for row in waiting[:EXPLAINED]
     }
+    if run.status is not RunStatus.QUEUED:
+        whole = [why[row.index] for row in waiting if not plan.is_shown(row.index)]
+        document["waiting"] = next(iter(whole), None)
     document["steps"] = [
         _step_document(run, step.key, rows.get(step.index), step.index)
         | {
@@ -92,9 +95,10 @@ def run_status(services: Services, run_id: str) -> dict[str, Any]:
     plan = plan_of(services, run)
     rows = services.store.runs.steps(run_id)
     counts: dict[str, int] = {}
-    for row in rows:
+    shown = [row for row in rows if plan.is_shown(row.index)]
+    for row in shown:
         counts[row.status.value] = counts.get(row.status.value, 0) + 1
-    unknown = plan.count - len(rows)
+    unknown = plan.count - len(shown)
     if unknown:
         counts[StepStatus.PENDING.value] = counts.get(StepStatus.PENDING.value, 0) + unknown
     running = [plan.step(row.index).key for row in rows if row.status is StepStatus.STARTED]

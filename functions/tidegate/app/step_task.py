@@ -12,6 +12,7 @@ from tidegate.domain.execution import StepTask
 from tidegate.domain.plan import PlanStep, RunPlan
 from tidegate.domain.run import Run, StepRow
 from tidegate.domain.task import Invocation
+from tidegate.domain.whole import WholePlan
 
 
 def gathered_for(services: Services, run: Run, plan: RunPlan, index: int) -> Gathered:
@@ -56,6 +57,7 @@ def task_of(
             tags=run.tags,
             missing=tuple(sorted(gathered.missing)),
             mapping_key=step.mapping_key,
+            is_whole_run=isinstance(plan, WholePlan),
             collected=collected(services, run, plan, step),
             dynamic_partitions=keys_for_step(services, run, step.assets),
         ).to_json(),

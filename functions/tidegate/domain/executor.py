@@ -1,7 +1,8 @@
 """How the steps of one run may run beside each other: what Dagster's executors are asked for in ``execution.config``.
 
-Every step runs in a Lambda function or a container of its own whatever the executor, so of an executor only its limits are
-left: ``max_concurrent``, and limits on step tags, both counted within the run. ``in_process`` is one step at a time.
+With ``multiprocess`` every step runs in a Lambda function or a container of its own, so of it only limits are left:
+``max_concurrent``, and limits on step tags, both counted within the run. ``in_process`` is the whole run in one
+Lambda function or container: see ``domain/whole.py``.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ class Executor:
     """Steps in progress at most, by step tag."""
     retries: bool = True
     """False: retry policies of steps are not followed."""
+    is_in_process: bool = False
+    """The whole run is one execution, in which its steps follow one another."""
 
     @property
     def is_limited(self) -> bool:
@@ -108,9 +111,10 @@ def _read(kind: str, config: Mapping[str, Any]) -> Executor:
             )
     _check_dependencies(config.get("step_dependency_config"))
     return Executor(
-        max_concurrent=1 if kind == IN_PROCESS else _most(config.get("max_concurrent")),
+        max_concurrent=_most(config.get("max_concurrent")),
         tag_limits=_tag_limits(config.get("tag_concurrency_limits")),
         retries=_retries(config.get("retries")),
+        is_in_process=kind == IN_PROCESS,
     )
 
 

@@ -167,6 +167,14 @@ class RunPlan:
             for number in self.opened(declared.index):
                 yield self.step(number)
 
+    def assets_of(self, number: int) -> list[str]:
+        """What is made while this step runs."""
+        return self.step(number).assets
+
+    def is_shown(self, number: int) -> bool:
+        """Whether people are shown this step."""
+        return True
+
     @property
     def count(self) -> int:
         return sum(len(self.opened(index)) for index in range(len(self.steps)))

@@ -43,6 +43,8 @@ class Invocation:
     """Sources of the step's inputs (place among all of them) that were not produced: a fan-in leaves them out."""
     mapping_key: str | None = None
     """Of the value for which the step runs, when it is mapped over a dynamic output."""
+    is_whole_run: bool = False
+    """All steps of the run are to be run, one after the other; ``step`` names none."""
     collected: dict[int, tuple[str, ...]] = field(default_factory=dict)
     """Place of a source that an input collects -> the mapping keys of the values there are, in order."""
     dynamic_partitions: dict[str, list[str]] = field(default_factory=dict)
@@ -63,6 +65,7 @@ class Invocation:
             "tags": self.tags,
             "missing": list(self.missing),
             "mapping_key": self.mapping_key,
+            "is_whole_run": self.is_whole_run,
             "collected": {str(place): list(keys) for place, keys in self.collected.items()},
             "dynamic_partitions": self.dynamic_partitions,
         }
@@ -83,6 +86,7 @@ class Invocation:
             tags=document["tags"],
             missing=tuple(document["missing"]),
             mapping_key=document.get("mapping_key"),
+            is_whole_run=document.get("is_whole_run", False),
             collected={
                 int(place): tuple(keys) for place, keys in document.get("collected", {}).items()
             },
@@ -131,6 +135,27 @@ class LogLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StepWithin:
+    """What became of one step of a run that was one execution."""
+
+    index: int
+    reports: tuple[Report, ...] = ()
+    """Of its attempts; none: it was skipped."""
+    reason: str = ""
+    """Why it was skipped."""
+    is_abandoned: bool = False
+    """It was skipped because something upstream failed."""
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "index": self.index,
+            "reports": [one.to_json() for one in self.reports],
+            "reason": self.reason,
+            "is_abandoned": self.is_abandoned,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """What one attempt of one step came to."""
 
@@ -146,6 +171,8 @@ class Report:
     """Output name -> metadata, of outputs that are not assets."""
     mapping_keys: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Dynamic output -> mapping keys of its values, in the order in which they were yielded."""
+    within: tuple[StepWithin, ...] = ()
+    """Of a whole run: its steps, in the order in which they were over."""
     failure: StepFailure | None = None
     logs: tuple[LogLine, ...] = ()
     logs_key: str | None = None
@@ -173,6 +200,7 @@ class Report:
             ],
             "output_metadata": self.output_metadata,
             "mapping_keys": {name: list(keys) for name, keys in self.mapping_keys.items()},
+            "within": [one.to_json() for one in self.within],
             "failure": None
             if failure is None
             else {
@@ -232,9 +260,22 @@ class _ReportReader:
                 self.text(name, "mapping_keys"): self.mapping_keys(keys)
                 for name, keys in self.mapping(top.get("mapping_keys", {}), "mapping_keys").items()
             },
+            within=tuple(self.step_within(one) for one in self.of(top, "within", list, [])),
             failure=None if failure is None else self.failure(failure),
             logs=tuple(self.log(one) for one in self.of(top, "logs", list)),
             logs_key=self.optional_text(top.get("logs_key"), "logs_key"),
+        )
+
+    def step_within(self, document: object) -> StepWithin:
+        one = self.mapping(document, "within")
+        reports = tuple(self.report(each) for each in self.of(one, "reports", list))
+        if any(each.within for each in reports):
+            raise self.wrong("within", document)
+        return StepWithin(
+            index=self.of(one, "index", int),
+            reports=reports,
+            reason=self.text(one.get("reason", ""), "within.reason"),
+            is_abandoned=bool(one.get("is_abandoned")),
         )
 
     def mapping_keys(self, document: object) -> tuple[str, ...]:
@@ -304,8 +345,8 @@ class _ReportReader:
                 raise self.wrong(f"{field_name}.{name}", value)
         return {str(name): dict(value) for name, value in entries.items()}
 
-    def of(self, document: Mapping[str, Any], name: str, kind: type) -> Any:
-        value = document.get(name)
+    def of(self, document: Mapping[str, Any], name: str, kind: type, default: Any = None) -> Any:
+        value = document.get(name, default)
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
             raise self.wrong(name, value)
         return value

@@ -26,6 +26,7 @@ from tidegate.execution.hook import run_hook
 from tidegate.execution.io_s3 import BucketIOManager, DataBucket, S3Bucket
 from tidegate.execution.log_capture import json_lines
 from tidegate.execution.step import Surroundings, run_step, utc_now
+from tidegate.execution.whole_run import run_whole
 from tidegate.sdk.io import DEFAULT_IO_MANAGER
 from tidegate.sdk.step import StepDefinition
 
@@ -132,20 +133,24 @@ def execute(
         loaded = defs() if callable(defs) else defs
         job = loaded.resolve_job_def(invocation.job)
         steps = _steps(job, invocation.assets, loaded)
-        step = _find(steps, invocation)
+        step = None if invocation.is_whole_run else _find(steps, invocation)
     except StepStopped:
         raise
     except BaseException as error:  # noqa: BLE001 - importing runs the user's code
         leave_if_forked(process)
         return failed_report(invocation, failure_of(error), started_at, now())
-    around = Surroundings(
-        steps=steps,
-        resources={DEFAULT_IO_MANAGER: BucketIOManager(bucket), **job.resources},
-        now=now,
-    )
-    report = run_step(step, invocation, around).report
-    leave_if_forked(process)
-    return _with_logs_apart(report, bucket)
+    resources = {DEFAULT_IO_MANAGER: BucketIOManager(bucket), **job.resources}
+
+    def finish(report: Report) -> Report:
+        leave_if_forked(process)
+        return _with_logs_apart(report, bucket)
+
+    if step is None:
+        report = run_whole(invocation, job, steps, resources, now, finish=finish)
+        leave_if_forked(process)
+        return report
+    around = Surroundings(steps=steps, resources=resources, now=now)
+    return finish(run_step(step, invocation, around).report)
 
 
 def leave_if_forked(process: int) -> None:
@@ -241,7 +246,14 @@ def encoded(report: Report) -> bytes:
         allow_retries=False,
     )
     instead = replace(
-        report, failure=failure, produced=(), materializations=(), output_metadata={}, logs=()
+        report,
+        failure=failure,
+        produced=(),
+        materializations=(),
+        output_metadata={},
+        mapping_keys={},
+        within=(),
+        logs=(),
     )
     return json.dumps(instead.to_json(), allow_nan=False).encode()
 

@@ -61,8 +61,11 @@ class Walk:
         around: Surroundings,
         *,
         retries: bool = True,
+        first: int = 0,
     ) -> None:
+        """``first``: number of the first step, as reports have it."""
         self._steps, self._base, self._around, self._retries = steps, base, around, retries
+        self._first = first
         self._results: dict[int, StepResult] = {}
         self.plan = plan_of(steps)
 
@@ -73,6 +76,11 @@ class Walk:
                 result = self._results[number] = self._step(number)
                 yield result
                 self._open(number, result)
+
+    @property
+    def results(self) -> dict[int, StepResult]:
+        """Steps that are over, by number, in the order in which they were."""
+        return {number + self._first: result for number, result in self._results.items()}
 
     def _open(self, number: int, result: StepResult) -> None:
         report = result.report
@@ -93,7 +101,7 @@ class Walk:
         invocation = replace(
             self._base,
             step=step.key,
-            index=number,
+            index=number + self._first,
             missing=tuple(sorted(gathered.missing)),
             mapping_key=planned.mapping_key,
             collected=dict(self._collected(planned)),

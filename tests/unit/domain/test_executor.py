@@ -53,8 +53,8 @@ def test_nothing_and_zero_are_no_limit(execution: Any) -> None:
         {"in_process": {"config": {"retries": {"enabled": {}}}}},
     ],
 )
-def test_in_process_is_one_step_at_a_time(execution: dict[str, Any]) -> None:
-    assert executor_of(None, {"execution": execution}) == Executor(max_concurrent=1)
+def test_in_process_is_the_whole_run_in_one_execution(execution: dict[str, Any]) -> None:
+    assert executor_of(None, {"execution": execution}) == Executor(is_in_process=True)
 
 
 def test_tag_limits_have_the_shape_of_those_on_runs() -> None:
@@ -88,8 +88,8 @@ def test_retries_can_be_disabled() -> None:
         ({"multiprocess": {"max_concurrent": 3}}, None, 3),
         ({"multiprocess": {"max_concurrent": 3}}, {"config": {"max_concurrent": 5}}, 5),
         ({"multiprocess": {"max_concurrent": 3}}, {"config": {"retries": {"enabled": {}}}}, 3),
-        ({"multiprocess": {"max_concurrent": 3}}, {"config": {"in_process": {}}}, 1),
-        ({"in_process": {}}, None, 1),
+        ({"multiprocess": {"max_concurrent": 3}}, {"config": {"in_process": {}}}, None),
+        ({"in_process": {}}, None, None),
         ({"in_process": {}}, {"config": {"multiprocess": {}}}, None),
         ({"in_process": {}}, {"config": {"multiprocess": {"max_concurrent": 2}}}, 2),
     ],

@@ -47,7 +47,7 @@ def op_job(**arguments: Any) -> Any:
     [
         (multiprocess_executor, {"multiprocess": {}}, None),
         (THREE, {"multiprocess": {"max_concurrent": 3}}, 3),
-        (in_process_executor, {"in_process": {}}, 1),
+        (in_process_executor, {"in_process": {}}, None),
         (multi_or_in_process_executor, {"multiprocess": {}}, None),
         (
             multi_or_in_process_executor.configured({"multiprocess": {"max_concurrent": 2}}),
@@ -57,7 +57,7 @@ def op_job(**arguments: Any) -> Any:
         (
             multi_or_in_process_executor.configured({"in_process": {}}),
             {"in_process": {}},
-            1,
+            None,
         ),
     ],
 )
@@ -88,7 +88,7 @@ def test_the_executor_of_the_definitions_is_that_of_jobs_without_one() -> None:
 
     assert {name: one["max_concurrent"] for name, one in found.items()} == {
         "work_job": 3,
-        "own": 1,
+        "own": None,
         "__ASSET_JOB": 3,
     }
 
