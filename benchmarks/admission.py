@@ -24,6 +24,7 @@ from tidegate.adapters.dynamodb.table import bind, connection
 from tidegate.adapters.memory.admission import MemoryAdmissionStore
 from tidegate.app.admission import Admission
 from tidegate.domain.claim import Claim, Standing, Want
+from tidegate.domain.fairness import Share
 from tidegate.local.dynoxide import Dynoxide
 from tidegate.ports import AdmissionStore
 
@@ -149,6 +150,15 @@ def bills() -> None:
         row("has to wait", lambda: admission.acquire(second))
         row("release, handed on", lambda: admission.release(first.claim_id))
         row("release, nobody waits", lambda: admission.release(second.claim_id))
+        fair = [bench.claim("fair") for _ in range(4)]
+        fair = [replace(one, fair=Share(limit="fair", value="a")) for one in fair]
+        admission.set_limit("fair", 1)
+        admission.acquire(fair[0])
+        row("has to wait, by fairness, the first", lambda: admission.acquire(fair[1]))
+        row("has to wait, by fairness, behind others", lambda: admission.acquire(fair[2]))
+        admission.release(fair[0].claim_id)
+        row("the same, when the line has moved", lambda: admission.acquire(fair[3]))
+        row("release, handed on by fairness", lambda: admission.release(fair[1].claim_id))
         run, other = bench.claim("runs", "tag/a", "tag/b"), bench.claim("runs", "tag/a", "tag/b")
         admission.set_limit("tag/a", 1)
         row("grant, three limits", lambda: admission.acquire(run))
