@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tidegate.sdk.asset_key import AssetKey
     from tidegate.sdk.asset_spec import AssetDep, AssetIn, AssetOut, AssetSpec, SourceAsset
     from tidegate.sdk.assets_definition import AssetsDefinition
-    from tidegate.sdk.compute import Ecs
+    from tidegate.sdk.compute import Ecs, Lambda
     from tidegate.sdk.config import Config, PermissiveConfig
     from tidegate.sdk.configurable_io import ConfigurableIOManager
     from tidegate.sdk.context import (
@@ -178,6 +178,7 @@ __all__ = [
     "InvocationError",
     "Jitter",
     "JobDefinition",
+    "Lambda",
     "LastPartitionMapping",
     "MaterializeResult",
     "MetadataValue",
@@ -263,7 +264,7 @@ _MODULES = {
     "sdk.asset_key": ("AssetKey",),
     "sdk.asset_spec": ("AssetDep", "AssetIn", "AssetOut", "AssetSpec", "SourceAsset"),
     "sdk.assets_definition": ("AssetsDefinition",),
-    "sdk.compute": ("Ecs",),
+    "sdk.compute": ("Ecs", "Lambda"),
     "sdk.config": ("Config", "PermissiveConfig"),
     "sdk.configurable_io": ("ConfigurableIOManager",),
     "sdk.context": (

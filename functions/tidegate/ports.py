@@ -109,6 +109,8 @@ class RunStore(Protocol):
     ) -> tuple[StepRow, bool]:
         """Write the resolved row if the stored status is one of ``leaves`` (None: no row) at no later attempt.
 
+        ``ecs_from`` stays for the attempts after it.
+
         Answers the row that is stored now, and whether this call wrote it.
         """
 

@@ -21,10 +21,12 @@ from tidegate.app.record import record, row_of
 from tidegate.app.retry import await_retry, begin_retry, retry_of
 from tidegate.app.run_claim import step_released
 from tidegate.app.services import Services
+from tidegate.app.step_task import compute_of_attempt
 from tidegate.app.stop import tell_stopped
 from tidegate.app.whole import check_within, keep_within, record_within
 from tidegate.domain.deadline import fails_fast
 from tidegate.domain.death import death_of
+from tidegate.domain.escalation import NOTE
 from tidegate.domain.plan import PlanStep, RunPlan
 from tidegate.domain.run import Run, StepRow, StepStatus, StopCause
 from tidegate.domain.task import MAX_REPORT_BYTES, Report, StepFailure
@@ -106,9 +108,10 @@ def resume(services: Services, run: Run, plan: RunPlan, row: StepRow, *, is_told
 
 
 def _go_on(services: Services, run: Run, plan: RunPlan, row: StepRow) -> None:
-    launch(services, step_released(services, run, plan, row.index, row.attempt))
+    goes_on = row.status is StepStatus.UP_FOR_RETRY
+    launch(services, step_released(services, run, plan, row.index, row.attempt, goes_on=goes_on))
     call_step_hooks(services, run, plan, row)
-    if row.status is StepStatus.UP_FOR_RETRY:
+    if goes_on:
         await_retry(services, row)
     elif row.status is StepStatus.FAILURE and fails_fast(run.tags, services.settings):
         reason = f"step failed: {plan.step(row.index).key}; the rest was stopped (fail-fast)"
@@ -135,11 +138,14 @@ def _ended(services: Services, run: Run, plan: RunPlan, step: PlanStep, report: 
         if report.attempt == 1:
             return row
         return replace(row, reason=f"{row.reason} (attempt {report.attempt}, the last)")
+    again, is_on_ecs = retry
     return replace(
         row,
         status=StepStatus.UP_FOR_RETRY,
         failed=False,
-        retry_at=(row.finished_at or services.clock.now()) + retry.delay,
+        retry_at=(row.finished_at or services.clock.now()) + again.delay,
+        reason=f"{row.reason} {NOTE}" if is_on_ecs else row.reason,
+        ecs_from=report.attempt + 1 if is_on_ecs else None,
     )
 
 
@@ -178,7 +184,7 @@ def _document(
     own_key = f"reports/{run.run_id}/{step.index}/{attempt}.json"
     if isinstance(document, Mapping) and "report_key" not in document:
         return document
-    if document is None and step.compute.get("kind") != "ecs":
+    if document is None and compute_of_attempt(services, run, step, attempt)["kind"] != "ecs":
         return None
     if isinstance(document, Mapping) and document["report_key"] != own_key:
         raise ReportError(

@@ -272,6 +272,7 @@ def _step_document(run: Run, key: str, row: StepRow | None, index: int) -> dict[
         "index": index,
         "status": row.status.value,
         "attempt": row.attempt,
+        "escalated": row.ecs_from is not None,
         "reason": row.reason,
         "waiting_at": None if row.waiting_at is None else row.waiting_at.isoformat(),
         "started_at": None if row.started_at is None else row.started_at.isoformat(),

@@ -155,5 +155,8 @@ def _outcome(done: Event, row: StepRow, failure: StepFailure | None) -> Event:
     )
     if row.retry_at is None:
         return event
-    again = said | {"retry_at": row.retry_at.isoformat()}
+    again = said | {
+        "retry_at": row.retry_at.isoformat(),
+        "escalated": row.ecs_from == row.attempt + 1,
+    }
     return replace(event, kind=EventKind.STEP_UP_FOR_RETRY, level="WARNING", data=again)

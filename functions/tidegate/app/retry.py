@@ -7,6 +7,7 @@ step.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from tidegate.app.launch import begin_step, launch
@@ -14,6 +15,7 @@ from tidegate.app.planning import plan_if_known, plan_of
 from tidegate.app.services import Services
 from tidegate.app.step_task import gathered_for
 from tidegate.app.stop import stop_late_step
+from tidegate.domain.escalation import ESCALATE, escalates, retries_used
 from tidegate.domain.plan import RunPlan
 from tidegate.domain.retry import Retry, next_attempt
 from tidegate.domain.run import LIVE, Run, StepRow, execution_name
@@ -22,12 +24,21 @@ from tidegate.domain.task import StepFailure
 
 def retry_of(
     services: Services, run: Run, plan: RunPlan, index: int, attempt: int, failure: StepFailure
-) -> Retry | None:
-    """What follows the failure of an attempt; None: the step has failed, or its run is being ended."""
-    if run.status not in LIVE or not services.executor_of(run).retries:
+) -> tuple[Retry, bool] | None:
+    """What follows the failure of an attempt, and whether it goes on on ECS; None: the step has failed, or its run is being ended."""
+    if run.status not in LIVE:
+        return None
+    step, ecs_from = plan.step(index), None
+    if ESCALATE in step.compute:
+        row = services.store.runs.step(run.run_id, index)
+        ecs_from = None if row is None else row.ecs_from
+        if escalates(step.compute, failure, ecs_from, attempt):
+            return Retry(attempt=attempt + 1, delay=timedelta(0)), True
+    if not services.executor_of(run).retries:
         return None
     name = execution_name(run.run_id, index, attempt)
-    return next_attempt(plan.step(index).retry, failure, attempt, name=name)
+    retry = next_attempt(step.retry, failure, retries_used(ecs_from, attempt), name=name)
+    return None if retry is None else (retry, False)
 
 
 def await_retry(services: Services, row: StepRow) -> None:

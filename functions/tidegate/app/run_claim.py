@@ -67,13 +67,24 @@ def begins_in_pools(plan: RunPlan, run: Run) -> bool:
 
 
 def step_released(
-    services: Services, run: Run, plan: RunPlan, index: int, attempt: int
+    services: Services,
+    run: Run,
+    plan: RunPlan,
+    index: int,
+    attempt: int,
+    *,
+    goes_on: bool = False,
 ) -> list[Claim]:
-    """Release what a step held, now that this attempt of it is over. Answers claims to launch. Twice is once."""
+    """Release what a step held, now that this attempt of it is over. Answers claims to launch. Twice is once.
+
+    ``goes_on``: another attempt follows. It asks for its own slots, so even a run of one step must give back what it
+    held for the first: else that one would wait for its own run.
+    """
     granted: list[Claim] = []
     if plan.step(index).pools or services.executor_of(run).is_limited:
         granted += services.admission.release(step_claim_id(run.run_id, index, attempt))
-    if attempt == 1 and index in plan.roots and len(plan.steps) > 1 and begins_in_pools(plan, run):
+    outlives = goes_on or len(plan.steps) > 1
+    if attempt == 1 and index in plan.roots and outlives and begins_in_pools(plan, run):
         granted += first_slots_free(services, run, index)
     if run.status.is_finished:
         forget_limits(services, run, plan)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from tidegate.app.partitions import keys_for_step
 from tidegate.app.planning import collected
 from tidegate.app.services import Services
 from tidegate.domain.arrival import Gathered
+from tidegate.domain.escalation import ESCALATE, compute_of
 from tidegate.domain.execution import StepTask
 from tidegate.domain.plan import PlanStep, RunPlan
 from tidegate.domain.run import Run, StepRow
@@ -32,6 +34,16 @@ def start_again(services: Services, run: Run, plan: RunPlan, row: StepRow) -> da
     return services.launcher.start(task)
 
 
+def compute_of_attempt(
+    services: Services, run: Run, step: PlanStep, attempt: int
+) -> dict[str, Any]:
+    """Where the attempt runs. The step's row is read only if that may not be where the first one ran."""
+    row = None
+    if ESCALATE in step.compute and attempt > 1:
+        row = services.store.runs.step(run.run_id, step.index)
+    return compute_of(step.compute, None if row is None else row.ecs_from, attempt)
+
+
 def task_of(
     services: Services, run: Run, plan: RunPlan, step: PlanStep, attempt: int, gathered: Gathered
 ) -> StepTask:
@@ -42,7 +54,7 @@ def task_of(
         attempt=attempt,
         function=run.function,
         task_definition=run.task_definition,
-        compute=step.compute,
+        compute=compute_of_attempt(services, run, step, attempt),
         timeout_seconds=step.timeout_seconds or services.settings.step_timeout_seconds,
         invocation=Invocation(
             run_id=run.run_id,

@@ -29,6 +29,7 @@ from tidegate.app.services import Services
 from tidegate.app.step_task import start_again
 from tidegate.app.stop import as_of_now, stop_late_step
 from tidegate.domain.claim import Claim, ClaimState
+from tidegate.domain.escalation import compute_of
 from tidegate.domain.event import EventKind
 from tidegate.domain.limit import limits_of_steps, pool_key
 from tidegate.domain.plan import RunPlan
@@ -333,7 +334,8 @@ class _Sweep:
 def _seconds(services: Services, plan: RunPlan, row: StepRow) -> int:
     step = plan.step(row.index)
     seconds = step.timeout_seconds or services.settings.step_timeout_seconds
-    return seconds if step.compute.get("kind") == "ecs" else min(seconds, LAMBDA_SECONDS)
+    compute = compute_of(step.compute, row.ecs_from, row.attempt)
+    return seconds if compute.get("kind") == "ecs" else min(seconds, LAMBDA_SECONDS)
 
 
 def _lost(row: StepRow, seconds: int) -> dict[str, object]:

@@ -178,6 +178,8 @@ class StepRow:
     """When it was resolved, or its attempt failed."""
     retry_at: datetime | None = None
     """Of one that is UP_FOR_RETRY, or was when it was canceled."""
+    ecs_from: int | None = None
+    """From this attempt on it runs on ECS, because Lambda was too small for the one before. See ``escalation.py``."""
 
     @property
     def is_attempt_over(self) -> bool:

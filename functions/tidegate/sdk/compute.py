@@ -60,16 +60,42 @@ class Ecs:
         return {"kind": "ecs", "cpu": self.cpu, "memory": self.memory, "spot": self.spot}
 
 
-Compute: TypeAlias = Literal["lambda"] | Ecs
+@known_arguments
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lambda:
+    """A Lambda function, as ``"lambda"`` is. With ``escalate`` a step that runs out of memory, or into Lambda's 15 minutes,
+    is tried again in such a container, once; its retry policy does not count that.
+
+    Raises:
+        DefinitionError: ``escalate`` is no ``Ecs(...)``.
+    """
+
+    escalate: Ecs | None = None
+
+    def __post_init__(self) -> None:
+        if self.escalate is not None and not isinstance(self.escalate, Ecs):
+            raise DefinitionError(
+                f"Lambda has escalate={self.escalate!r}{at(caller_source())}.",
+                mend="Use escalate=Ecs(cpu=1024, memory=2048).",
+            )
+
+    def to_json(self) -> dict[str, Any]:
+        document: dict[str, Any] = {"kind": "lambda"}
+        return (
+            document if self.escalate is None else document | {"escalate": self.escalate.to_json()}
+        )
+
+
+Compute: TypeAlias = Literal["lambda"] | Lambda | Ecs
 
 
 def compute_document(compute: Any, label: str) -> dict[str, Any]:
     """The manifest's form of a ``compute=`` argument.
 
     Raises:
-        DefinitionError: it is neither ``"lambda"`` nor ``Ecs(...)``.
+        DefinitionError: it is neither ``"lambda"`` nor ``Lambda(...)`` nor ``Ecs(...)``.
     """
-    if isinstance(compute, Ecs):
+    if isinstance(compute, Ecs | Lambda):
         return compute.to_json()
     if compute == "lambda":
         return {"kind": "lambda"}

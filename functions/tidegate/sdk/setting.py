@@ -69,7 +69,7 @@ def read_setting(
         priority=_priority(where, checked),
         tags=checked,
         compute=document,
-        timeout_seconds=_timeout(where, timeout, document["kind"]),
+        timeout_seconds=_timeout(where, timeout, document),
         retry_policy=retry_policy,
         required_resource_keys=_resource_keys(where, required_resource_keys),
     )
@@ -143,7 +143,7 @@ def _priority(where: str, tags: Mapping[str, str]) -> int:
     return int(text)
 
 
-def _timeout(where: str, timeout: Any, kind: str) -> int | None:
+def _timeout(where: str, timeout: Any, compute: Mapping[str, Any]) -> int | None:
     if timeout is None:
         return None
     seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
@@ -157,11 +157,11 @@ def _timeout(where: str, timeout: Any, kind: str) -> int | None:
             f"{where} has timeout={timeout!r}.",
             mend="Give whole seconds, 1 or more, or a timedelta.",
         )
-    if kind == "lambda" and seconds > LAMBDA_TIMEOUT_SECONDS:
+    if compute == {"kind": "lambda"} and seconds > LAMBDA_TIMEOUT_SECONDS:
         raise DefinitionError(
             f"{where} has a time-out of {int(seconds)} s, and Lambda ends after "
             f"{LAMBDA_TIMEOUT_SECONDS} s.",
-            mend="Use compute=Ecs(...) for longer steps.",
+            mend="Use compute=Ecs(...) for longer steps, or Lambda(escalate=Ecs(...)).",
         )
     return int(seconds)
 

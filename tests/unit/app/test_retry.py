@@ -96,6 +96,20 @@ def test_a_step_whose_retries_are_used_up_has_failed(world: Make) -> None:
     assert rows(tg, run_id)[0].reason == "ValueError: no (attempt 3, the last)"
 
 
+@pytest.mark.parametrize("policy", [POLICY, AT_ONCE])
+def test_a_run_of_one_step_does_not_wait_for_the_slot_it_held_itself(
+    world: Make, policy: dict[str, Any]
+) -> None:
+    tg = world(SETTINGS, one=[step_doc("a", retry=policy, pools={"db": 1})])
+    tg.failures["a"] = 1
+    run_id = tg.submit("one")
+
+    tg.advance(minutes=5)
+
+    assert (tg.status(run_id), tg.ran) == ("SUCCESS", ["a", "a"])
+    assert tg.store.admission.line("pool/db", 1).limit.in_use == 0
+
+
 def test_without_a_delay_the_next_attempt_begins_at_once(world: Make) -> None:
     tg = world(SETTINGS, chain=[step_doc("a", retry=AT_ONCE)])
     tg.failures["a"] = 1

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tidegate import Backoff, DefinitionError, Ecs, Jitter, RetryPolicy
+from tidegate import Backoff, DefinitionError, Ecs, Jitter, Lambda, RetryPolicy, op
 
 
 @pytest.mark.parametrize(
@@ -97,3 +97,27 @@ def test_a_policy_that_makes_no_sense_is_refused(arguments: Any, said: str) -> N
         RetryPolicy(**arguments)
 
     assert said in str(refused.value)
+
+
+def test_lambda_may_name_the_container_it_escalates_to() -> None:
+    assert Lambda().to_json() == {"kind": "lambda"}
+    assert Lambda(escalate=Ecs(cpu=256, memory=512)).to_json() == {
+        "kind": "lambda",
+        "escalate": {"kind": "ecs", "cpu": 256, "memory": 512, "spot": False},
+    }
+
+
+@pytest.mark.parametrize("arguments", [{"escalate": "ecs"}, {"escalate": True}, {"memory": 512}])
+def test_lambda_escalates_to_a_container_and_to_nothing_else(arguments: Any) -> None:
+    with pytest.raises(DefinitionError, match="test_compute_and_retry.py:"):
+        Lambda(**arguments)
+
+
+def test_a_step_that_may_escalate_may_take_longer_than_lambda_allows() -> None:
+    @op(compute=Lambda(escalate=Ecs(cpu=256, memory=512)), timeout=3600)
+    def long() -> None: ...
+
+    with pytest.raises(DefinitionError, match="or Lambda"):
+
+        @op(compute=Lambda(), timeout=3600)
+        def too_long() -> None: ...

@@ -139,6 +139,7 @@ class StepStateRow(RunsTable):
     started_at = UTCDateTimeAttribute(null=True)
     finished_at = UTCDateTimeAttribute(null=True)
     retry_at = UTCDateTimeAttribute(null=True)
+    ecs_from = NumberAttribute(null=True)
 
 
 class NodeRow(RunsTable):

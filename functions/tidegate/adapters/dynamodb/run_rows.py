@@ -118,6 +118,7 @@ def step_of(row: StepStateRow) -> StepRow:
         started_at=row.started_at,
         finished_at=row.finished_at,
         retry_at=row.retry_at,
+        ecs_from=None if row.ecs_from is None else int(row.ecs_from),
     )
 
 

@@ -321,6 +321,8 @@ def _resolution(row: StepRow) -> list[Action]:
         actions.append(StepStateRow.waiting_at.set(row.waiting_at))
     if row.started_at is not None:
         actions.append(StepStateRow.started_at.set(row.started_at))
+    if row.ecs_from is not None:
+        actions.append(StepStateRow.ecs_from.set(row.ecs_from))
     return actions
 
 

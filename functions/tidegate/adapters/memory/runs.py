@@ -149,6 +149,7 @@ class MemoryRunStore:
                     row,
                     waiting_at=row.waiting_at or stored.waiting_at,
                     started_at=row.started_at or stored.started_at,
+                    ecs_from=row.ecs_from or stored.ecs_from,
                 )
             return self._keep(replace(row, reason=storable(row.reason))), True
 
@@ -161,8 +162,9 @@ class MemoryRunStore:
                     and stored.status is row.status
                     and stored.attempt == row.attempt
                 )
-            if stored is not None and row.waiting_at is None:
-                row = replace(row, waiting_at=stored.waiting_at)
+            if stored is not None:
+                waiting_at = row.waiting_at or stored.waiting_at
+                row = replace(row, waiting_at=waiting_at, ecs_from=stored.ecs_from)
             self._keep(row)
             return True
 
