@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from datetime import timedelta
 
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
@@ -36,6 +37,8 @@ KEY, HEAD = "key#", "head"
 BACKFILL, CHUNK = "backfill", "chunk#"
 ALL, ACTIVE = "backfills", "backfills#active"
 MOST_ASSETS = 10_000
+KEPT = timedelta(days=365)
+"""How long a backfill is kept that has ended."""
 _BATCH = 50
 """Keys added in one transaction, of the 100 writes it may have."""
 
@@ -156,13 +159,17 @@ class DynamoAutomationStore:
         pk = _backfill_pk(was.backfill_id)
         transaction = Transaction("automation.change_backfill")
         row = _backfill_row(replace(now, version=was.version + 1))
-        transaction.put(row, name="backfill", condition=BackfillRow.version == was.version)
         for one in folds:
             transaction.delete(ChunkRow(pk, _chunk_sk(one.number)))
         if opens is not None:
             transaction.put(_chunk_row(opens))
         if now.status.is_finished:
+            ends = (now.finished_at or now.created_at) + KEPT
+            row.expires_at = ends
+            entry = f"{stamp(was.created_at)}#{was.backfill_id}"
+            transaction.put(BackfillEntry(ALL, entry, expires_at=ends))
             transaction.delete(BackfillEntry(ACTIVE, was.backfill_id))
+        transaction.put(row, name="backfill", condition=BackfillRow.version == was.version)
         return not transaction.commit()
 
     def chunks(self, backfill_id: str) -> list[Chunk]:

@@ -204,9 +204,11 @@ class AutomationTable(ControlTable):
         billing_mode = ON_DEMAND
 
     name: ClassVar[str] = "automation"
+    ttl_attribute: ClassVar[str | None] = "expires_at"
 
     pk = UnicodeAttribute(hash_key=True)
     sk = UnicodeAttribute(range_key=True)
+    expires_at = TTLAttribute(null=True)
 
 
 class AuditTable(ControlTable):
