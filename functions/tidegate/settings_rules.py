@@ -46,7 +46,6 @@ _MONITOR_KEYS = (
     "free_slots_after_run_end_seconds",
 )
 _NOT_ACTED_ON = {
-    "run_retries": {"max_retries", "strategy", "delay", "backoff", "retry_on_asset_or_op_failure"},
     "backfills": {
         "run_chunk_size", "materialization_chunk_size", "max_outstanding_runs"
     },
@@ -243,11 +242,12 @@ class Rules:
 
     def _retries(self, section: RunRetries | None) -> dict[str, Any]:
         if section is None:
-            return {}
+            return {"retries_runs": self._is_on(None)}
         is_on = self._is_on(section.enabled)
         if section.max_retries and not is_on:
             self.notes.append("run_retries.enabled is not true, so failed runs are not retried.")
         return {
+            "retries_runs": is_on,
             "max_run_retries": section.max_retries if is_on else 0,
             "run_retry_strategy": section.strategy,
             "run_retry_delay_seconds": section.delay,

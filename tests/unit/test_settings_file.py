@@ -441,6 +441,7 @@ def test_a_section_without_enabled_is_off_in_dagster_yaml_alone(
     settings = load_settings(write(text, name), {})
 
     assert (settings.max_run_retries, settings.start_timeout_seconds) == (retries, timeout)
+    assert settings.retries_runs is (retries > 0)
 
 
 @pytest.mark.parametrize(
@@ -505,9 +506,10 @@ def test_given_settings_are_held_to_the_same_rules() -> None:
 
 
 def test_a_setting_nothing_acts_on_is_noted(write: Write) -> None:
-    loaded = read_settings(write("run_retries: {max_retries: 2, delay: 0}"), {})
+    text = "backfills: {max_outstanding_runs: 7, run_chunk_size: 25}"
+    loaded = read_settings(write(text), {})
 
-    assert loaded.notes == ("Kept, and nothing acts on it yet: run_retries.max_retries.",)
+    assert loaded.notes == ("Kept, and nothing acts on it yet: backfills.max_outstanding_runs.",)
 
 
 @pytest.mark.parametrize(

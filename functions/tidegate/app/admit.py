@@ -5,7 +5,8 @@ from __future__ import annotations
 from tidegate.app.cancel import carry_out
 from tidegate.app.conflict import give_up_place, take_place
 from tidegate.app.deadlines import watch
-from tidegate.app.launch import finish, launch
+from tidegate.app.finish import finish
+from tidegate.app.launch import launch
 from tidegate.app.run_claim import claim_of
 from tidegate.app.services import Services
 from tidegate.domain.claim import ClaimState

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import replace
 
-from tidegate.app.launch import begin_step, finish
+from tidegate.app.begin import begin_step
+from tidegate.app.finish import finish
 from tidegate.app.planning import plan_of
+from tidegate.app.reuse import left_out
 from tidegate.app.services import Services
 from tidegate.app.stop import tell_skipped
 from tidegate.domain.arrival import (
@@ -161,6 +163,11 @@ class _Advance:
 
     def _decide(self, number: int, decision: Decision, gathered: Gathered) -> None:
         services, run, plan = self._services, self._run, self._plan
+        taken = left_out(services, run, plan.step(number))
+        if taken is not None:
+            self._plan = plan_of(services, run)  # it may have a dynamic output
+            self._todo.append(taken)
+            return
         if decision.verdict is Verdict.RUN:
             self._granted += begin_step(services, run, plan, number, gathered)
             return

@@ -16,11 +16,13 @@ from tidegate.app.api_partitions import ACTIONS, partition_tags
 from tidegate.app.cancel import request_cancel
 from tidegate.app.cancel_many import CANCELABLE, Wanted, cancel_many
 from tidegate.app.fields import Fields
+from tidegate.app.retry_run import retry_by_hand
 from tidegate.app.selecting import select_assets
 from tidegate.app.services import Services
 from tidegate.app.submit import RunRequest, submit
 from tidegate.domain.deadline import FAIL_FAST_TAG
 from tidegate.domain.rate import PERIOD, Rate, period_of
+from tidegate.domain.run_retry import Strategy
 from tidegate.errors import RequestError, TidegateError
 from tidegate.manifest.document import ASSET_JOB
 
@@ -88,6 +90,22 @@ def _cancel(services: Services, fields: Fields) -> dict[str, Any]:
         fields.text("run_id"),
         reason=fields.optional_text("reason") or "",
         by=fields.optional_text("by"),
+    )
+    return query.run_document(run)
+
+
+def _retry(services: Services, fields: Fields) -> dict[str, Any]:
+    strategy = fields.optional_text("strategy") or Strategy.FROM_FAILURE
+    if strategy not in list(Strategy):
+        raise RequestError(
+            f"There is no strategy {strategy!r}.", mend=f"Strategies: {', '.join(Strategy)}."
+        )
+    run = retry_by_hand(
+        services,
+        fields.text("run_id"),
+        strategy=Strategy(strategy),
+        steps=fields.texts("steps"),
+        run_key=fields.optional_text("run_key"),
     )
     return query.run_document(run)
 
@@ -193,6 +211,7 @@ _ACTIONS: dict[str, Callable[[Services, Fields], dict[str, Any]]] = {
     "runs.events": _events,
     "runs.list": _list_runs,
     "runs.logs": _logs,
+    "runs.retry": _retry,
     "runs.show": lambda services, fields: query.show_run(services, fields.text("run_id")),
     "runs.status": lambda services, fields: query.run_status(services, fields.text("run_id")),
     "submit": _submit,

@@ -14,7 +14,8 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from tidegate.app.launch import finish, launch, publish
+from tidegate.app.finish import finish, publish
+from tidegate.app.launch import launch
 from tidegate.app.planning import plan_if_known
 from tidegate.app.services import Services
 from tidegate.app.stop import stop_steps

@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 
-from tidegate.app.launch import launch, tell_ended
+from tidegate.app.finish import tell_backfill, tell_ended
+from tidegate.app.launch import launch
 from tidegate.app.services import Services
 from tidegate.domain.claim import Claim, ClaimState
 from tidegate.domain.conflict import skipped
@@ -74,5 +75,6 @@ def _skip(services: Services, run: Run, claim: Claim) -> Run:
     ended = runs.move(
         run.run_id, leaves=leaves, to=canceled, at=now, reason=reason, lost_to=winners
     )
+    tell_backfill(services, run)  # once more, now that it is over
     logger.info("run_skipped", extra={"run_id": run.run_id, "lost_to": winners})
     return ended or runs.get(run.run_id) or run

@@ -19,6 +19,9 @@ from tidegate.errors import DeploymentError, NotFoundError
 MOST_KEPT = 256
 """Plans of runs with mapped steps that a process remembers."""
 
+_MADE = frozenset({StepStatus.SUCCESS, StepStatus.SKIPPED})
+"""A step is skipped and has outputs when an earlier run has made them; see ``reuse.py``."""
+
 Keys = dict[tuple[int, str], tuple[str, ...]]
 
 
@@ -30,6 +33,15 @@ def declared_plan(services: Services, run: Run) -> RunPlan:
     """
     plan = services.manifests.get(run.manifest).plan(run.job, run.assets)
     return whole_plan(plan) if services.executor_of(run).is_in_process else plan
+
+
+def deployed_plan(services: Services, job: str, assets: tuple[str, ...] | None) -> RunPlan:
+    """The plan of a run that is submitted now.
+
+    Raises:
+        NotFoundError, InvocationError: there is no such job or asset.
+    """
+    return services.manifests.current.plan(job, assets)
 
 
 def plan_of(services: Services, run: Run) -> RunPlan:
@@ -71,6 +83,14 @@ def keep_mapping_keys(services: Services, report: Report) -> None:
         services.blobs.put(place, json.dumps(report.to_json()["mapping_keys"]).encode())
 
 
+def take_over_mapping_keys(services: Services, made: StepRow, row: StepRow) -> bool:
+    """Those of a step that an earlier run has done, before the row of this run says so. False: they are gone."""
+    body = services.blobs.get(_place(made.run_id, made.index, made.fingerprint or ""))
+    if body is not None:
+        services.blobs.put(_place(row.run_id, row.index, row.fingerprint or ""), body)
+    return body is not None
+
+
 def collected(
     services: Services, run: Run, plan: RunPlan, step: PlanStep
 ) -> dict[int, tuple[str, ...]]:
@@ -103,7 +123,7 @@ def _keys_made(
     services: Services, run: Run, number: int, dynamic: set[str]
 ) -> dict[str, tuple[str, ...]]:
     row = services.store.runs.step(run.run_id, number)
-    if row is None or row.status is not StepStatus.SUCCESS or not dynamic & row.produced:
+    if row is None or row.status not in _MADE or not dynamic & row.produced:
         return {}
     return _mapping_keys(services, row)
 

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from tidegate.app.launch import begin_step, launch
+from tidegate.app.begin import begin_step
+from tidegate.app.launch import launch
 from tidegate.app.planning import plan_if_known, plan_of
 from tidegate.app.services import Services
 from tidegate.app.step_task import gathered_for

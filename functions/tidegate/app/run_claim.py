@@ -59,8 +59,9 @@ def claim_of(services: Services, run: Run) -> Claim:
 
 
 def begins_in_pools(plan: RunPlan, run: Run) -> bool:
-    """None of its first steps can begin without a slot of some pool."""
-    return bool(plan.roots) and all(
+    """None of its first steps can begin without a slot of some pool. Of a retry, which steps are first is not known."""
+    is_retry = bool(run.done_in) or run.only is not None
+    return bool(plan.roots and not is_retry) and all(
         any(name not in run.held_pools for name, _ in plan.steps[index].pools)
         for index in plan.roots
     )

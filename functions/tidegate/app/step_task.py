@@ -7,6 +7,7 @@ from typing import Any
 
 from tidegate.app.partitions import keys_for_step
 from tidegate.app.planning import collected
+from tidegate.app.reuse import done_upstream
 from tidegate.app.services import Services
 from tidegate.domain.arrival import Gathered
 from tidegate.domain.escalation import ESCALATE, compute_of
@@ -72,5 +73,6 @@ def task_of(
             is_whole_run=isinstance(plan, WholePlan),
             collected=collected(services, run, plan, step),
             dynamic_partitions=keys_for_step(services, run, step.assets),
+            done_in=done_upstream(run, plan, step),
         ).to_json(),
     )

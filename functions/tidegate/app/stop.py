@@ -64,7 +64,7 @@ def tell_skipped(services: Services, run: Run, step: PlanStep, row: StepRow) -> 
     event = Event(
         run_id=run.run_id,
         at=row.finished_at or services.clock.now(),
-        kind=EventKind.STEP_SKIPPED,
+        kind=EventKind.STEP_FAILURE if row.status is StepStatus.FAILURE else EventKind.STEP_SKIPPED,
         step=step.key,
         message=row.reason or "",
     )

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import fastjsonschema
@@ -26,6 +27,7 @@ from tidegate.domain.run import (
     canonical_tags,
     run_id_of_key,
 )
+from tidegate.domain.run_retry import check_retry_tags
 from tidegate.errors import ConfigError, RequestError, StoreError
 from tidegate.manifest.document import ASSET_JOB, Manifest, StepDoc
 
@@ -50,6 +52,9 @@ class RunRequest:
     """What asks for it, when its runs are counted among themselves: one at a time."""
     on_conflict: str | None = None
     """What it does about runs of its trigger that are not over; None is ``queue``."""
+    done_in: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    only: tuple[str, ...] | None = None
+    """Of a retry: see ``Run``."""
 
 
 def submit(services: Services, request: RunRequest) -> Run:
@@ -110,12 +115,8 @@ def _new_run(services: Services, request: RunRequest) -> Run:
         tags[PARTITION_TAG] = partition
     check_partition(services, manifest, job, request.assets, tags)
     _check_asked(config, tags)
-    if request.run_key is None:
-        run_id = services.ids.run_id(now)
-    else:
-        run_id = run_id_of_key(f"{request.origin}/{request.job}", request.run_key)
     return Run(
-        run_id=run_id,
+        run_id=_run_id(services, request, now),
         job=request.job,
         manifest=manifest.hash,
         location=manifest.location,
@@ -129,8 +130,16 @@ def _new_run(services: Services, request: RunRequest) -> Run:
         assets=request.assets,
         run_key=request.run_key,
         held_pools=held,
+        done_in=request.done_in,
+        only=request.only,
         on_conflict=policies_of(request.job, request.trigger, policy, services.settings),
     )
+
+
+def _run_id(services: Services, request: RunRequest, now: datetime) -> str:
+    if request.run_key is None:
+        return services.ids.run_id(now)
+    return run_id_of_key(f"{request.origin}/{request.job}", request.run_key)
 
 
 def _checked_policy(request: RunRequest) -> OnConflict:
@@ -184,6 +193,7 @@ def _check_slots(services: Services, steps: list[StepDoc], held: tuple[str, ...]
 
 def _check_asked(config: dict[str, Any], tags: dict[str, str]) -> None:
     check_tags(tags)
+    check_retry_tags(tags)
     try:
         size = len(json.dumps(config).encode()) + len(json.dumps(tags).encode())
     except (TypeError, ValueError) as error:

@@ -22,7 +22,8 @@ from tidegate.app.backfill_drive import repair
 from tidegate.app.cancel import carry_out
 from tidegate.app.complete import complete, resume
 from tidegate.app.expire import expire, overdue
-from tidegate.app.launch import finish, launch
+from tidegate.app.finish import finish
+from tidegate.app.launch import launch
 from tidegate.app.planning import plan_of
 from tidegate.app.run_claim import FIRST
 from tidegate.app.services import Services

@@ -15,6 +15,7 @@ from tidegate.app.cancel import look_again
 from tidegate.app.expire import at_deadline
 from tidegate.app.launch import launch
 from tidegate.app.retry import retry_step
+from tidegate.app.retry_run import retry_run
 from tidegate.app.services import Services
 from tidegate.errors import UnavailableError
 
@@ -44,6 +45,7 @@ TASKS: dict[str, Callable[[Services, Task], None]] = {
     "look_again": look_again,
     "pump": pump,
     "retry_step": retry_step,
+    "retry_run": retry_run,
 }
 """What is done with a task, by its kind."""
 

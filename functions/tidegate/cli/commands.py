@@ -10,7 +10,18 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from tidegate.cli import backfill, definitions, dev, doctor, launch, limits, partitions, queue, runs
+from tidegate.cli import (
+    backfill,
+    definitions,
+    dev,
+    doctor,
+    launch,
+    limits,
+    partitions,
+    queue,
+    retry,
+    runs,
+)
 from tidegate.cli.main import INTERRUPTED
 from tidegate.errors import (
     ConfigError,
@@ -101,6 +112,7 @@ def root(
 app.command("dev")(dev.dev)
 app.command("materialize")(launch.materialize)
 app.add_typer(launch.app, name="job")
+runs.app.command("retry")(retry.retry)
 app.add_typer(runs.app, name="runs")
 app.command("queue")(queue.queue)
 app.add_typer(limits.app, name="limits")

@@ -136,7 +136,11 @@ def _fields(
 def _launch(
     client: connect.Client, action: str, fields: dict[str, Any], *, wait: bool, as_json: bool
 ) -> None:
-    run = client.call(action, **fields)
+    told(client, client.call(action, **fields), wait=wait, as_json=as_json)
+
+
+def told(client: connect.Client, run: dict[str, Any], *, wait: bool, as_json: bool) -> None:
+    """Say what was submitted, and with ``wait`` how it ends."""
     if run["skipped"]:
         if as_json:
             screen.print_json(run)

@@ -50,7 +50,7 @@ def next_attempt(
         return None
     if attempt > most:
         return None
-    return Retry(attempt=attempt + 1, delay=_bounded(seconds))
+    return Retry(attempt=attempt + 1, delay=bounded(seconds))
 
 
 def _is_about(policy: Mapping[str, Any], failure: StepFailure) -> bool:
@@ -60,23 +60,26 @@ def _is_about(policy: Mapping[str, Any], failure: StepFailure) -> bool:
     return failure.error not in DIED and not set(kinds).isdisjoint(failure.kinds)
 
 
+def backed_off(seconds: float, backoff: str | None, retry: int) -> float:
+    """Seconds before a retry, the first being 1, of which the delay without back-off is ``seconds``."""
+    # Beyond 64 doublings it is cut off anyway, and a float has an end.
+    factors: dict[str, int] = {"LINEAR": retry, "EXPONENTIAL": 2 ** min(retry, 64) - 1}
+    return seconds * factors.get(backoff or "", 1)
+
+
+def bounded(seconds: float) -> timedelta:
+    most = MOST_DELAY.total_seconds()
+    return timedelta(seconds=max(0.0, min(seconds, most)))
+
+
 def _seconds(policy: Mapping[str, Any], retry: int, chance: float) -> float:
     base = float(policy["delay"] or 0)
-    # Beyond 64 doublings it is cut off anyway, and a float has an end.
-    factor: int = {"LINEAR": retry, "EXPONENTIAL": 2 ** min(retry, 64) - 1}.get(
-        policy["backoff"], 1
-    )
-    seconds = base * factor
+    seconds = backed_off(base, policy["backoff"], retry)
     if policy["jitter"] == "FULL":
         return seconds * chance
     if policy["jitter"] == "PLUS_MINUS":
         return seconds + (2 * chance - 1) * base
     return seconds
-
-
-def _bounded(seconds: float) -> timedelta:
-    most = MOST_DELAY.total_seconds()
-    return timedelta(seconds=max(0.0, min(seconds, most)))
 
 
 def _chance(name: str) -> float:

@@ -110,6 +110,10 @@ class Run:
     """Pools of which the run itself takes a slot, from launch to end; its steps do not."""
     on_conflict: Mapping[str, str] = field(default_factory=dict)
     """By limit, what it does about runs that came before it: {"job/nightly": "skip"}. See ``conflict.py``."""
+    done_in: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """Of a retry: by run, the steps which that run has done and this one does not do again, each with its number there."""
+    only: tuple[str, ...] | None = None
+    """Of a retry of some steps: the declared steps that it runs. None: all that are not done."""
     started_at: datetime | None = None
     """When it was admitted."""
     canceling_at: datetime | None = None

@@ -61,7 +61,10 @@ class Settings:
     """0: no limit."""
     fail_fast: bool = False
     """The first step of a run that fails stops the rest of it."""
+    retries_runs: bool = True
+    """False: no run is retried, whatever its tags say."""
     max_run_retries: int = 0
+    """Of runs whose tags do not say."""
     run_retry_strategy: str = "FROM_FAILURE"
     run_retry_delay_seconds: float = 0
     run_retry_backoff: str | None = None

@@ -47,6 +47,8 @@ class Invocation:
     """All steps of the run are to be run, one after the other; ``step`` names none."""
     collected: dict[int, tuple[str, ...]] = field(default_factory=dict)
     """Place of a source that an input collects -> the mapping keys of the values there are, in order."""
+    done_in: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Of a retry: by run, the steps upstream whose outputs are those of that run."""
     dynamic_partitions: dict[str, list[str]] = field(default_factory=dict)
     """Keys of dynamic partitions that the step or its inputs have, by name, where the run's own is not enough."""
 
@@ -67,6 +69,7 @@ class Invocation:
             "mapping_key": self.mapping_key,
             "is_whole_run": self.is_whole_run,
             "collected": {str(place): list(keys) for place, keys in self.collected.items()},
+            "done_in": {run_id: list(steps) for run_id, steps in self.done_in.items()},
             "dynamic_partitions": self.dynamic_partitions,
         }
 
@@ -90,6 +93,7 @@ class Invocation:
             collected={
                 int(place): tuple(keys) for place, keys in document.get("collected", {}).items()
             },
+            done_in={run_id: tuple(steps) for run_id, steps in document.get("done_in", {}).items()},
             dynamic_partitions=document.get("dynamic_partitions") or {},
         )
 

@@ -56,6 +56,8 @@ class StepInputs:
         partitions: StepPartitions,
     ) -> None:
         self._step, self._invocation, self._steps, self._scope = step, invocation, steps, scope
+        self._made_in = {key: run_id for run_id, keys in invocation.done_in.items() for key in keys}
+        """Steps upstream that an earlier run has done."""
         self.partitions = {
             one.name: keys
             for one in step.inputs
@@ -155,7 +157,7 @@ class StepInputs:
             name=output.name,
             definition_metadata=output.metadata,
             annotation=output.annotation,
-            **common,
+            **{**common, "run_id": self._made_in.get(source.step_key, common["run_id"])},
         )
         context = InputContext(
             name=one.name,

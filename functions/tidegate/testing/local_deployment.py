@@ -214,6 +214,24 @@ class LocalDeployment:
         how it has ended."""
         return str(self.call("runs.cancel", run_id=run_id, reason=reason)["status"])
 
+    def retry(
+        self,
+        run_id: str,
+        *,
+        strategy: str | None = None,
+        steps: Sequence[str] | None = None,
+        run_key: str | None = None,
+    ) -> str:
+        """Submit another run in place of one that is over. Answers its id."""
+        result = self.call(
+            "runs.retry",
+            run_id=run_id,
+            strategy=strategy,
+            steps=None if steps is None else list(steps),
+            run_key=run_key,
+        )
+        return str(result["run_id"])
+
     def set_limit(
         self,
         key: str,

@@ -11,7 +11,8 @@ import pytest
 from tests.unit.app.conftest import Crash
 from tests.unit.app.test_run_life import step_doc
 from tidegate.app.admit import admit
-from tidegate.app.launch import finish, launch
+from tidegate.app.finish import finish
+from tidegate.app.launch import launch
 from tidegate.app.submit import RunRequest, submit
 from tidegate.app.sweep import GRACE, sweep
 from tidegate.domain.event import EventKind

@@ -244,3 +244,39 @@ def test_all_runs_of_a_job_are_canceled_after_asking(
     assert {deployed.run_status(one) for one in deployed.runs()} == {"CANCELED"}
     assert (nothing.code, nothing.out) == (0, "No run fits that is not over.\n")
     assert json.loads(as_json.out) == {"runs": {}}
+
+
+def test_a_run_is_retried_by_hand_and_says_whose_retry_it_is(
+    deployed: LocalDeployment, tidegate: Tidegate
+) -> None:
+    first = deployed.submit("counting")
+    deployed.settle()
+    deployed.advance(seconds=4)
+
+    printed = tidegate("runs", "retry", first, "--all")
+    second = deployed.runs()[0]
+    deployed.advance(seconds=4)
+    shown = tidegate("runs", "show", second)
+    refused = tidegate("runs", "retry", first)
+
+    assert printed.out.splitlines()[0] == f"Run {second} is queued."
+    assert f"tidegate/parent_run_id={first}" in shown.out
+    assert f"Retried by hand as run {second}." in tidegate("runs", "logs", first).out
+    assert refused.code == 2
+    assert "nothing of it failed" in refused.err
+    assert "Retry all of it (--all)" in refused.err
+
+
+def test_a_retry_of_some_steps_is_asked_for_by_name(
+    deployed: LocalDeployment, tidegate: Tidegate
+) -> None:
+    run_id = deployed.materialize("*")
+    deployed.advance(minutes=1)
+
+    refused = tidegate("runs", "retry", run_id, "--steps", "report")
+    printed = tidegate("runs", "retry", run_id, "--steps", "storms+", "--json")
+    both = tidegate("runs", "retry", run_id, "--all", "--from-failure")
+
+    assert "Step 'report' needs what 'storms' makes" in refused.err
+    assert json.loads(printed.out)["status"] == "QUEUED"
+    assert (both.code, "Only one of" in both.err) == (2, True)

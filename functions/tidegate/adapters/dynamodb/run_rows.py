@@ -44,6 +44,8 @@ def run_row(run: Run) -> RunRow:
             "assets": None if run.assets is None else list(run.assets),
             "pools": list(run.held_pools),
             "on_conflict": dict(run.on_conflict),
+            "done_in": {one: dict(steps) for one, steps in run.done_in.items()},
+            "only": None if run.only is None else list(run.only),
         }
     )
     fitting(
@@ -95,6 +97,8 @@ def run_of(row: RunRow) -> Run:
         run_key=row.run_key,
         held_pools=tuple(asked.get("pools", ())),
         on_conflict=asked.get("on_conflict", {}),
+        done_in=asked.get("done_in", {}),
+        only=None if asked.get("only") is None else tuple(asked["only"]),
         started_at=row.started_at,
         canceling_at=row.canceling_at,
         finished_at=row.finished_at,
