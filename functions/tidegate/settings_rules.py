@@ -269,11 +269,7 @@ class Rules:
     def _note_what_nothing_acts_on(self) -> None:
         """Settings that later parts of the product act on. A setting without effect must not look like one with."""
         file = self._file
-        waiting = [
-            f"concurrency.jobs.{name}.on_conflict"
-            for name, one in file.concurrency.jobs.items()
-            if one.on_conflict == "cancel_oldest"
-        ]
+        waiting: list[str] = []
         for name, keys in _NOT_ACTED_ON.items():
             section: BaseModel | None = getattr(file, name)
             waiting += [f"{name}.{key}" for key in _changed(section) if key in keys]

@@ -336,6 +336,24 @@ TABLE: dict[str, tuple[dict[str, Any], list[Move]]] = {
         on_conflict("queue_one"),
         [("free",)] * 3 + [("see", "Rqx"), MINUTE, ("free",), ("free",), ("see", ".Rxqx")],
     ),
+    "on conflict cancel_oldest, the oldest goes and the latest runs": (
+        on_conflict("cancel_oldest"),
+        [("free",), ("free",), ("see", "xR"), ("free",), ("free",), ("see", "xxxR")]
+        + [MINUTE, ("free",), ("see", "xxx.R")],
+    ),
+    "of two that may run, the older one goes": (
+        on_conflict("cancel_oldest", 2),
+        [("free",), ("free",), ("see", "RR"), ("free",), ("see", "xRR")],
+    ),
+    "on conflict cancel_oldest, a run that waits for something else goes too": (
+        {**on_conflict("cancel_oldest"), **runs(1)},
+        [("long",), ("free",), ("free",), ("see", "Rxq")],
+    ),
+    "the latest run of a trigger takes the place of the one before": (
+        runs(),
+        [by("a", "cancel_oldest"), by("a", "cancel_oldest"), by("b", "cancel_oldest")]
+        + [("see", "xRR")],
+    ),
     "a raised limit lets more in past skip, a lowered one fewer, none at 0": (
         on_conflict("skip"),
         [("free",), ("limit", "job/free", 2), ("free",), ("free",), ("see", "RRx")]

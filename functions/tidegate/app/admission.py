@@ -91,15 +91,19 @@ class Admission:
         """
         return self._ask(claim, self._park)
 
-    def try_acquire(self, claim: Claim) -> Grant:
+    def try_acquire(self, claim: Claim, *, waits_for: Collection[str] = ()) -> Grant:
         """Ask for all the claim wants, now or never. A refused claim is DONE, and ``lost_to`` names who held the limit.
 
-        What ``skip`` and ``queue_one`` are made of. Asked again, it answers the same, for as long as the claim is remembered.
+        Refused by a limit of ``waits_for``, it waits. What conflict policies are made of. Asked again, it answers the same, for as long as the claim is remembered.
 
         Raises:
             InvocationError: the claim wants less than one unit of something.
         """
-        return self._ask(claim, self._refuse)
+
+        def otherwise(claim: Claim, on: Limit, pump: Pump) -> Grant | None:
+            return (self._park if on.key in waits_for else self._refuse)(claim, on, pump)
+
+        return self._ask(claim, otherwise)
 
     def release(self, claim_id: str) -> tuple[Claim, ...]:
         """Give up all slots of a claim. Answers the claims granted thereby that are still to be launched.

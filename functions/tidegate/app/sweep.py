@@ -29,7 +29,9 @@ from tidegate.app.run_claim import FIRST
 from tidegate.app.services import Services
 from tidegate.app.step_task import start_again
 from tidegate.app.stop import as_of_now, stop_late_step
+from tidegate.app.supersede import cancel_superseded, heir_of
 from tidegate.domain.claim import Claim, ClaimState
+from tidegate.domain.conflict import gives_way
 from tidegate.domain.escalation import compute_of
 from tidegate.domain.event import EventKind
 from tidegate.domain.limit import limits_of_steps, pool_key
@@ -40,6 +42,7 @@ from tidegate.domain.run import (
     RunStatus,
     StepRow,
     StepStatus,
+    line_claim_id,
     run_claim_id,
     subject_of_claim,
 )
@@ -154,6 +157,8 @@ class _Sweep:
 
     def _look_at_queued(self, run: Run) -> None:
         claim = self._services.admission.claim(run_claim_id(run.run_id))
+        if self._is_superseded(run):
+            return
         if claim is None or (claim.state is ClaimState.WAITING and not self._stands(claim)):
             self._count("unadmitted", run_id=run.run_id)
             admit(self._services, run.run_id)
@@ -164,6 +169,20 @@ class _Sweep:
             self._count("abandoned", run_id=run.run_id)
             reason = "Its place in the queue was given up before it began."
             launch(self._services, finish(self._services, run, RunStatus.FAILURE, reason=reason))
+
+    def _is_superseded(self, run: Run) -> bool:
+        """Another run has its place in a line, and nobody has told it."""
+        if not any(map(gives_way, run.lines)):
+            return False
+        admission = self._services.admission
+        place = admission.claim(line_claim_id(run.run_id))
+        heir = None if place is None else heir_of(place)
+        taken = None if heir is None else admission.claim(line_claim_id(heir))
+        if place is None or heir is None or (taken and not self._is_old(taken.granted_at)):
+            return False
+        self._count("superseded", run_id=run.run_id)
+        cancel_superseded(self._services, place.claim_id)
+        return True
 
     def _stands(self, claim: Claim) -> bool:
         """Whether the queue it waits in stands in a line: parking it there is a write of its own."""
@@ -181,6 +200,8 @@ class _Sweep:
         if deadline is not None and self._is_old(deadline.at):
             self._count("unexpired", run_id=run.run_id)
             expire(services, run, deadline)
+            return
+        if self._is_superseded(run):
             return
         plan = plan_of(services, run)
         self._limits_within += limits_of_steps(plan, run, services.executor_of(run))

@@ -47,7 +47,7 @@ Conflict = Annotated[
     str | None,
     typer.Option(
         "--on-conflict",
-        help="If a run of the trigger is not over: queue, skip or queue_one.",
+        help="If a run of the trigger is not over: queue, skip, cancel_oldest or queue_one.",
     ),
 ]
 FailFast = Annotated[

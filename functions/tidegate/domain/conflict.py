@@ -43,15 +43,19 @@ def policy_of_line(line: str) -> OnConflict:
     return OnConflict(line.rpartition("/")[2])
 
 
+def gives_way(line: str) -> bool:
+    """The oldest of a full line goes when another run comes."""
+    return policy_of_line(line) is OnConflict.CANCEL_OLDEST
+
+
 def is_line(key: str) -> bool:
     return key.startswith(f"{LINE}/")
 
 
 def lines_of(on_conflict: Mapping[str, str]) -> tuple[str, ...]:
     """The lines a run stands in, by its policy for each limit. Those at which it may be skipped come last."""
-    waits = (OnConflict.QUEUE, OnConflict.CANCEL_OLDEST)
-    lines = [line_key(key, one) for key, one in on_conflict.items() if one not in waits]
-    return tuple(sorted(lines, key=lambda one: (policy_of_line(one) != "cancel_oldest", one)))
+    lines = [line_key(key, one) for key, one in on_conflict.items() if one != OnConflict.QUEUE]
+    return tuple(sorted(lines, key=lambda one: (not gives_way(one), one)))
 
 
 def line_capacity(line: str, capacity: int) -> int:
@@ -67,11 +71,18 @@ def line_capacity(line: str, capacity: int) -> int:
     return capacity
 
 
+def superseded(by: str) -> str:
+    """Why the oldest run of a line is cancelled, as half a sentence."""
+    return f"superseded by run {by}"
+
+
 def skipped(line: str, winners: Sequence[str]) -> str:
     """Why a run that was refused by a line did not run, in one sentence."""
     limit = limit_of_line(line)
     if not winners:
         return f"{SKIPPED}{limit} admits nothing"
+    if gives_way(line):
+        return f"{SKIPPED}{superseded(winners[-1])}"
     kind, _, name = limit.partition("/")
     runs = "run" if len(winners) == 1 else "runs"
     named = ", ".join(winners[:NAMED])
