@@ -39,7 +39,7 @@ _READS_BLOBS = {
     "queue": ("control/*",),
     "backfill": ("control/*",),
     "steps": ("control/*", "reports/*"),
-    "monitor": ("control/*", "reports/*"),
+    "monitor": ("control/*", "reports/*", "heartbeats/*"),
 }
 _WRITES_BLOBS = ("control/*", "invocations/*")
 _ENQUEUES = ("api", "backfill", "monitor")

@@ -230,6 +230,7 @@ class Rules:
                 "start_timeout_seconds": 0,
                 "max_runtime_seconds": 0,
                 "step_timeout_seconds": section.step_timeout_seconds,
+                "heartbeat_timeout_seconds": section.heartbeat_timeout_seconds,
                 "fail_fast": section.fail_fast,
             }
         return {
@@ -238,6 +239,7 @@ class Rules:
             "queue_timeout_seconds": section.queue_timeout_seconds,
             "fail_fast": section.fail_fast,
             "step_timeout_seconds": section.step_timeout_seconds,
+            "heartbeat_timeout_seconds": section.heartbeat_timeout_seconds,
         }
 
     def _retries(self, section: RunRetries | None) -> dict[str, Any]:

@@ -299,6 +299,16 @@ class RunCoordinator(Section):
     config: RunQueue | None = Field(default=None, description="a mapping, as in run_queue")
 
 
+def _heartbeat(value: int) -> int:
+    """Signs of life come each minute; one that is late is no sign of death."""
+    if value and value < 180:
+        raise ValueError("Allowed: 0 (off), or 180 or more seconds.")
+    return value
+
+
+Heartbeat = Annotated[int, Field(ge=0), AfterValidator(_heartbeat)]
+
+
 class RunMonitoring(Section):
     enabled: bool | None = Field(default=None, description="true or false")
     start_timeout_seconds: int | None = Field(
@@ -311,6 +321,9 @@ class RunMonitoring(Section):
         default=None, ge=0, le=31_536_000, description="seconds; 0 is no limit"
     )
     fail_fast: bool | None = Field(default=None, description="true or false")
+    heartbeat_timeout_seconds: Heartbeat | None = Field(
+        default=None, description="0 (off), or 180 or more seconds"
+    )
     step_timeout_seconds: int | None = Field(
         default=None, ge=1, le=99_999_999, description="1 to 99999999 seconds"
     )

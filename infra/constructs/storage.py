@@ -15,6 +15,10 @@ LONGEST = 30
 """Days by which what belongs to a run is kept longer than the run after its end: for those that take long."""
 
 
+HEARTBEATS = 2
+"""Days, from the last one: it is written anew each minute."""
+
+
 def lives(settings: Settings) -> dict[str, int]:
     """Prefix -> days after which its objects go. Assets, and the rest of ``control/``, stay; see ``docs/state.md``."""
     of_run = settings.run_retention_days + LONGEST
@@ -24,6 +28,7 @@ def lives(settings: Settings) -> dict[str, int]:
         "invocations/": of_run,
         "control/manifests/": of_run,
         "control/mappings/": of_run,
+        "heartbeats/": HEARTBEATS,
         "logs/": settings.event_retention_days,
     }
 

@@ -98,7 +98,7 @@ ALLOWED = {
     | _both({"s3:GetObject"}, f"{DATA}/reports/*"),
     "FunctionsMonitorRole": _control_plane("monitor")
     | _tables(READ_WRITE, "assets", "automation")
-    | _both({"s3:GetObject"}, f"{DATA}/reports/*")
+    | _both({"s3:GetObject"}, f"{DATA}/reports/*", f"{DATA}/heartbeats/*")
     | _ENQUEUE
     | _DEAD_LETTERS,
     "UserFunctionsUserCodeRole": _function("user-code") | _USER_CODE,

@@ -23,6 +23,7 @@ from tidegate.app.cancel import carry_out
 from tidegate.app.complete import complete, resume
 from tidegate.app.expire import expire, overdue
 from tidegate.app.finish import finish
+from tidegate.app.heartbeat import give_up, last_beat
 from tidegate.app.launch import launch
 from tidegate.app.planning import plan_of
 from tidegate.app.run_claim import FIRST
@@ -210,6 +211,9 @@ class _Sweep:
             seconds = _seconds(services, plan, row)
             if row.status is StepStatus.STARTED and self._is_overdue(row.started_at, seconds):
                 self._look_at_overdue(run, plan, row, seconds)
+            elif (beat := last_beat(services, plan.step(row.index), row)) is not None:
+                self._count("silent", run_id=run.run_id, index=row.index)
+                give_up(services, row, beat)
             elif row.status is StepStatus.UP_FOR_RETRY and self._is_old(row.retry_at):
                 self._count("unretried", run_id=run.run_id, index=row.index)
                 self._resume(run, plan, [row])

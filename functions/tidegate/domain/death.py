@@ -28,6 +28,8 @@ def death_of(outcome: Mapping[str, Any]) -> StepFailure:
         message = _ended(message, said)
     if name == "States.ABORTED":
         return StepFailure(error="Aborted", message=message or "Its execution was stopped.")
+    if name == "States.HeartbeatTimeout":
+        return StepFailure(error="Lost", message=message)
     if name == "States.Timeout" or "Task timed out after" in message:
         return StepFailure(error="Timeout", message=message or "The step ran out of time.")
     if kind.startswith(("Runtime.", "Sandbox.", "ECS", "States.")) or not kind:

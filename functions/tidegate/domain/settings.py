@@ -80,6 +80,8 @@ class Settings:
     event_retention_days: int = 30
     run_retention_days: int = 90
     """Of runs, from their end; those that are not over are kept."""
+    heartbeat_timeout_seconds: int = 900
+    """A step on ECS whose container is silent for longer is lost; 0: it is not looked at."""
     step_timeout_seconds: int = 86_400
     """Of a step on ECS that sets none. On Lambda the function's own limit, 15 minutes, comes first."""
 

@@ -13,10 +13,11 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from tidegate.domain.heartbeat import BEAT_SECONDS, beat_key, beat_of
 from tidegate.domain.task import Invocation, Report, StepFailure
 from tidegate.errors import DeploymentError, TidegateError
 from tidegate.execution.code_location import load_definitions
@@ -83,6 +84,12 @@ class ContainerRun:
                 write_report(self._invocation, encoded(report), self._bucket)
                 self.written.set()
 
+    def beat(self) -> None:
+        """Write that it is alive."""
+        one = self._invocation
+        key = beat_key(one.run_id, one.index, one.attempt)
+        self._bucket.put_object(key, beat_of(self._now()), content_type="application/json")
+
     def _failed(self, failure: StepFailure) -> Report:
         return failed_report(self._invocation, failure, self._started_at, self._now())
 
@@ -107,9 +114,28 @@ def run(
     key = _required(environ, INVOCATION)
     store = bucket or S3Bucket(_required(environ, "TIDEGATE_DATA_BUCKET"))
     this = ContainerRun(read_invocation({"invocation_key": key}, store), store, now)
-    with stoppable(this):
+    with alive(this), stoppable(this):
         this.run(load or (lambda: load_definitions(_required(environ, "TIDEGATE_DEFINITIONS"))))
     return 0
+
+
+@contextmanager
+def alive(this: ContainerRun, every: float = BEAT_SECONDS) -> Iterator[None]:
+    """Write a sign of life each minute, until the report is written. One that cannot be written is left out."""
+    over = threading.Event()
+
+    def beat() -> None:
+        while not over.wait(every):
+            with suppress(Exception):
+                this.beat()
+
+    beats = threading.Thread(target=beat, name="heartbeat", daemon=True)
+    beats.start()
+    try:
+        yield
+    finally:
+        over.set()
+        beats.join(LEAVE_SECONDS)
 
 
 def main() -> int:

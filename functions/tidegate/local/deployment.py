@@ -124,7 +124,7 @@ class Deployment:
 
     def deploy(self, defs: Definitions | None = None, settings: Settings | None = None) -> None:
         """From now on the handlers work with these settings, and new runs execute on these definitions."""
-        self._settings = settings or self._settings
+        self._settings = _as_containers_tell(settings or self._settings, self.aws.clock)
         if defs is not None:
             version = self._code.deploy(defs)
             self._environment = replace(
@@ -211,6 +211,13 @@ class Deployment:
 
     def load_output(self, run_id: str, step: str, output: str) -> Any:
         return S3IOManager(bucket=self.aws.bucket).load_output(run_id, step, output)
+
+
+def _as_containers_tell(settings: Settings, clock: RealClock | SimulatedClock) -> Settings:
+    """Containers give signs of life in real time: by a clock that runs faster they would all be lost."""
+    if getattr(clock, "speed", 1.0) == 1.0:
+        return settings
+    return replace(settings, heartbeat_timeout_seconds=0)
 
 
 def _log_for_people() -> None:

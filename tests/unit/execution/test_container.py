@@ -141,6 +141,37 @@ def test_a_signal_after_the_step_changes_nothing(invoked: Any) -> None:
     assert report_in(invoked).failure is None
 
 
+def test_while_the_step_runs_the_container_gives_signs_of_life_and_none_after(
+    invoked: Any,
+) -> None:
+    beaten, tries = threading.Event(), 0
+    put = invoked.put_object
+
+    def put_object(key: str, body: bytes, **more: Any) -> None:
+        nonlocal tries
+        if key.startswith("heartbeats/"):
+            tries += 1
+            if tries == 1:
+                raise OutputError("S3 is away.")
+            beaten.set()
+        put(key, body, **more)
+
+    invoked.put_object = put_object
+    this = ContainerRun(Invocation(run_id="r1", job="__ASSET_JOB", step="step", index=0), invoked)
+    with container.alive(this, every=0.001):
+        this.run(defs_of(lambda context: beaten.wait()))
+
+    assert report_in(invoked).failure is None
+    assert "at" in json.loads(invoked.objects["heartbeats/r1/0/1.json"].body)
+    assert not [one for one in threading.enumerate() if one.name == "heartbeat"]
+
+
+def test_a_short_step_gives_no_sign_of_life(invoked: Any) -> None:
+    container.run(ENVIRON, load=defs_of(lambda context: 1), bucket=invoked)
+
+    assert not [key for key in invoked.objects if key.startswith("heartbeats/")]
+
+
 def test_the_first_report_stays(invoked: Any) -> None:
     invocation = Invocation(run_id="r1", job="__ASSET_JOB", step="step", index=0)
     this = ContainerRun(invocation, invoked)
