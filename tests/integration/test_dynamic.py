@@ -283,3 +283,17 @@ def test_a_thousand_values_run_with_a_pool_of_ten() -> None:
         assert most_at_once(tg, run, "double") == 10
         assert tg.limits["pool/db"].in_use == 0
         assert sum(tg.calls.values()) < 20_000
+
+
+def test_a_retry_from_the_failure_does_again_only_what_failed_and_what_collects_it() -> None:
+    with LocalDeployment(defs) as tg:
+        first = run_of(tg, "failing", 3)
+        retry = tg.call("runs.retry", run_id=first.run_id)["run_id"]
+        tg.settle()
+        again = tg.run(retry)
+
+        assert again.status == "FAILURE"
+        assert [one.step for one in again.events if one.kind == "STEP_START"] == ["picky[n1]"]
+        assert again.steps["picky[n2]"] == "SKIPPED"
+        assert again.reasons["picky[n2]"] == f"done in run {first.run_id}"
+        assert again.reasons["keys"] == "upstream failed: picky[n1]"
