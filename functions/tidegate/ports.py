@@ -183,7 +183,7 @@ class AdmissionStore(Protocol):
         """HELD -> DONE; its units are free, or, in the same moment, those of the waiting claim ``to``.
 
         The count of a limit of which both want the same is not touched, nor its rate if nothing is spent of it. Limits of ``closing`` whose count changes are
-        closed by their gate; another that gets room must have had some, and be open, so that nobody waits for it. What ``to`` wants beyond what ``claim`` gives is granted as ``grant`` does.
+        closed by their gate; another that gets room must have had some, so that nobody waits for it. What ``to`` wants beyond what ``claim`` gives is granted as ``grant`` does.
         """
 
     def withdraw(self, claim: Claim, *, expires_at: datetime) -> bool:

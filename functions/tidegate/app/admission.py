@@ -17,7 +17,7 @@ again. What keeps it right:
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -322,18 +322,17 @@ class Admission:
                 lines |= {key: self._lines.read_further(key, lines[key]) for key in short.keys}
                 continue
             to = None if candidate is None else held_at(candidate.claim, now)
-            closing = {key for key, line in lines.items() if _may_be_awaited(line)}
             refusal = self._patience.write(
                 self._store.release,
                 claim,
                 to=to,
                 spend=_spend(to, [*_limits(lines), *elsewhere.values()], now),
-                closing=closing,
+                closing={key for key, line in lines.items() if _may_be_awaited(line)},
                 expires_at=now + RETENTION,
             )
             if refusal is None:
                 pump.add([] if to is None else [to])
-                pump.look_at(_to_look_at(claim, to, lines, closing))
+                pump.look_at(_to_look_at(claim, to, lines))
                 return True
             if candidate is None or claim.claim_id in refusal.claims:
                 return False
@@ -376,22 +375,16 @@ def _spend(to: Claim | None, limits: Iterable[Limit], now: datetime) -> dict[str
 
 def _may_be_awaited(line: Line) -> bool:
     """Somebody waits for the limit, or has had reason to since the line was read."""
-    limit = line.limit
-    return limit is None or limit.room <= 0 or limit.gate is not None or bool(line.entries)
+    return line.limit is None or line.limit.room <= 0 or bool(line.entries)
 
 
-def _to_look_at(
-    claim: Claim, to: Claim | None, lines: dict[str, Line], closed: Collection[str]
-) -> list[str]:
+def _to_look_at(claim: Claim, to: Claim | None, lines: dict[str, Line]) -> list[str]:
     """Limits of a released claim that may have room for someone now.
 
-    More is free; or there was room, kept for the first in line, who has now left it. Not one that was open, and had
-    room, when more became free: whoever waited for it would have closed it.
+    More is free; or there was room, kept for the first in line, who has now left it.
     """
     keys = []
     for want in claim.wants:
-        if want.limit not in closed:
-            continue
         taken = 0 if to is None else to.units_of(want.limit)
         limit, entries = lines[want.limit].limit, lines[want.limit].entries
         had_room = limit is None or limit.room + want.units > taken

@@ -188,13 +188,9 @@ class Pump:
             LineChanged: it was kept for another; look again now that others know.
         """
         gate = None if first is None else first.claim.order_key
-        if limit.gate == gate:
-            return
-        if not self._set_gate(limit, gate):
-            raise LineChanged
-        if gate is not None:
-            # Who it is kept for may have gone meanwhile. Of an open one that is no matter: who came looks for himself.
-            raise LineMoved
+        if limit.gate != gate:
+            # Also after opening it: a closed gate let a queue be moved here meanwhile, and whoever moved it may have died.
+            raise LineMoved if self._set_gate(limit, gate) else LineChanged
 
     def _set_gate(self, limit: Limit, gate: str | None) -> bool:
         return self._patience.write(self._store.set_gate, limit.key, limit.gate, gate)

@@ -35,7 +35,6 @@ CLAIM = "claim"
 ABSENT: Condition = AdmissionTable.pk.does_not_exist()
 EXISTS: Condition = AdmissionTable.pk.exists()
 WAITS: Condition = AdmissionTable.state == ClaimState.WAITING
-IS_OPEN: Condition = AdmissionTable.gate.does_not_exist()
 HOLDS: Condition = AdmissionTable.state == ClaimState.HELD
 
 

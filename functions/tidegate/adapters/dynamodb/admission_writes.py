@@ -12,7 +12,6 @@ from pynamodb.expressions.update import Action
 
 from tidegate.adapters.dynamodb.admission_rows import (
     CLAIM,
-    IS_OPEN,
     LIMIT,
     WAITS,
     can_take,
@@ -74,10 +73,8 @@ def settle_counts(
         conditions: list[Condition] = []
         if want.limit in closing:
             actions.append(gate_action(CLOSED))
-        if more > 0:
-            conditions.append(has_room(more))
-        elif more < 0 and want.limit not in closing:
-            conditions += [has_room(1), IS_OPEN]
+        if more > 0 or (more < 0 and want.limit not in closing):
+            conditions.append(has_room(max(more, 1)))
         if spent is not None:
             actions.append(AdmissionTable.used_until.set(spent.now))
             conditions.append(is_spent_from(spent))

@@ -114,15 +114,15 @@ def refusal_of_change(
     filled = tuple(
         key
         for key in given
-        if changes[key] < 0 and key not in closing and not _is_open(limits[key])
+        if changes[key] < 0 and key not in closing and not _has_room(limits[key])
     )
     if filled:
         return Refusal(limits=filled)
     return refusal
 
 
-def _is_open(rows: LimitRows) -> bool:
-    return rows.limit is not None and rows.limit.room > 0 and rows.limit.gate is None
+def _has_room(rows: LimitRows) -> bool:
+    return rows.limit is not None and rows.limit.room > 0
 
 
 def is_set_as(limit: Limit | None, was: Limit | None, now: Limit) -> bool:
