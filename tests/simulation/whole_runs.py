@@ -202,6 +202,8 @@ class Scenario:
     play: Callable[[Play], None]
     settings: Mapping[str, Any] = field(default_factory=lambda: TIGHT)
     step_seconds: float = 2
+    one_of: int = 4
+    """Where faults take turns, one write of so many is struck."""
     rest: float = 16
     """Minutes in which all is repaired: three sweeps, and the time-out of a Complete that was abandoned."""
 
@@ -278,8 +280,8 @@ SCENARIOS: dict[str, Scenario] = {
     "retry": Scenario(play=retry),
     "fan-out": Scenario(play=fan_out),
     "rate": Scenario(play=rate),
-    "cancel": Scenario(play=cancel, step_seconds=800, rest=30),
-    "cancel a retry": Scenario(play=cancel_retry),
+    "cancel": Scenario(play=cancel, step_seconds=800, rest=30, one_of=2),
+    "cancel a retry": Scenario(play=cancel_retry, one_of=1),
 }
 
 

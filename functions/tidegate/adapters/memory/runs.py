@@ -77,16 +77,18 @@ class MemoryRunStore:
         since: datetime | None = None,
     ) -> Page[Run]:
         with self._lock:
-            placed = sorted(
-                ((_order(run), run) for run in self._runs.values()), reverse=not oldest_first
-            )
+            wanted = [
+                run
+                for run in self._runs.values()
+                if (statuses is None or run.status in statuses)
+                and (job is None or run.job == job)
+                and (since is None or run.created_at >= since)
+            ]
+        placed = sorted(((_order(run), run) for run in wanted), reverse=not oldest_first)
         fitting = [
             (order, run)
             for order, run in placed
-            if (job is None or run.job == job)
-            and (statuses is None or run.status in statuses)
-            and (cursor is None or (order > cursor if oldest_first else order < cursor))
-            and (since is None or run.created_at >= since)
+            if cursor is None or (order > cursor if oldest_first else order < cursor)
         ]
         page = fitting[: max(1, limit)]
         more = len(fitting) > len(page)
