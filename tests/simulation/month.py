@@ -119,7 +119,7 @@ class Month:
         self.loop = Loop(SimulatedClock(START))
         self.clock = self.loop.clock
         self.trouble = Trouble(random.Random(seed + 1), rate)
-        self.store = MemoryStore(clock=self.clock)
+        self.store = MemoryStore(clock=self.clock, retention_days=None)
         self.launcher = MemoryLauncher(clock=self.clock)
         self.blobs = MemoryBlobs()
         self.runs: list[str] = []

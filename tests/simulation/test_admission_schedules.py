@@ -65,6 +65,7 @@ def test_invariants_hold_after_every_access(part: int) -> None:
         pytest.param("crowded and wide", 169, id="room was kept for who could have none elsewhere"),
         pytest.param("with faults", 53021, id="nobody looked where a dead call had moved a queue"),
         pytest.param("crowded", 189, id="it granted others and crashed before its own claim was"),
+        pytest.param("crowded", 69508, id="it handed on and died before it let go"),
     ],
 )
 def test_what_once_failed_holds(kind: str, seed: int) -> None:
