@@ -299,6 +299,8 @@ class Admission:
     def _end(self, claim: Claim, pump: Pump) -> bool:
         """Release a claim that holds, cancel one that waits. False: something changed meanwhile, read it again."""
         if claim.state is ClaimState.HELD:
+            # A call about it that died may have granted others before it let go.
+            pump.add(self._unlaunched_of(claim.handed_to))
             return self._let_go(claim, pump)
         if claim.state is ClaimState.WAITING:
             expires_at = self._clock.now() + RETENTION
