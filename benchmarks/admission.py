@@ -22,7 +22,7 @@ from tidegate.adapters.dynamodb.admission_rows import claim_row, wait_row
 from tidegate.adapters.dynamodb.models_admission import AdmissionTable
 from tidegate.adapters.dynamodb.table import bind, connection
 from tidegate.adapters.memory.admission import MemoryAdmissionStore
-from tidegate.app.admission import Admission
+from tidegate.app.admission.engine import Admission
 from tidegate.domain.claim import Claim, Standing, Want
 from tidegate.domain.fairness import Share
 from tidegate.local.dynoxide import Dynoxide

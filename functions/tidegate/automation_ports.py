@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from tidegate.domain.backfill import Backfill, Chunk
-from tidegate.domain.partition_state import Place, StateRow
+from tidegate.domain.backfills.backfill import Backfill, Chunk
+from tidegate.domain.partitions.state import Place, StateRow
 from tidegate.ports import Page
 
 

@@ -116,7 +116,7 @@ class RunStore(Protocol):
 
 
 class AdmissionStore(Protocol):
-    """Table ``admission``: limits, holds, waits and claims. See ``app/admission.py`` for the protocol they serve.
+    """Table ``admission``: limits, holds, waits and claims. See ``app/admission/engine.py`` for the protocol they serve.
 
     All reads are strongly consistent but ``limits`` and ``unlaunched``. A write that answers a ``Refusal`` wrote nothing.
     """
@@ -238,7 +238,7 @@ class AdmissionStore(Protocol):
 
 class Alarms(Protocol):
     def set(self, at: datetime, task: Mapping[str, Any]) -> None:
-        """See that ``app/wake.py`` is given the task at that moment or soon after, at least once, whatever becomes of the caller.
+        """See that ``app/upkeep/wake.py`` is given the task at that moment or soon after, at least once, whatever becomes of the caller.
 
         ``task`` is plain JSON whose ``kind`` says what is to be done; ``at`` is added to it. Asked again for the same moment
         and task, it does nothing more. A moment that is past is now. At most a year ahead. Raises as the stores do.

@@ -14,7 +14,7 @@ import pytest
 
 from tidegate.adapters.dynamodb.admission import DynamoAdmissionStore
 from tidegate.adapters.memory.admission import MemoryAdmissionStore
-from tidegate.app.admission import Admission
+from tidegate.app.admission.engine import Admission
 from tidegate.domain.claim import Claim, ClaimState, Standing, Want
 from tidegate.domain.fairness import UNIT, Pace, Share, Turn, nanos
 from tidegate.ports import AdmissionStore

@@ -15,7 +15,7 @@ from tidegate.adapters.dynamodb.admission import DynamoAdmissionStore
 from tidegate.adapters.dynamodb.audit import DynamoAuditStore
 from tidegate.adapters.memory.admission import MemoryAdmissionStore
 from tidegate.adapters.memory.audit import MemoryAuditStore
-from tidegate.app.admission import Admission
+from tidegate.app.admission.engine import Admission
 from tidegate.domain.claim import CLOSED, Claim, ClaimState, Limit, Refusal, Spend, Standing, Want
 from tidegate.domain.rate import Rate
 from tidegate.errors import InvocationError

@@ -9,7 +9,7 @@ import pytest
 
 from tidegate.adapters.dynamodb.admission import DynamoAdmissionStore
 from tidegate.adapters.memory.admission import MemoryAdmissionStore
-from tidegate.app.admission import Admission
+from tidegate.app.admission.engine import Admission
 from tidegate.domain.claim import Claim, ClaimState, Want
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

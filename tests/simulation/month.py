@@ -15,20 +15,20 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tests.unit.app.conftest import manifest_of
-from tests.unit.app.test_run_life import DIAMOND, step_doc
+from tests.unit.app.runs.test_run_life import DIAMOND, step_doc
 from tidegate.adapters.ids import TimeOrderedIds
 from tidegate.adapters.memory.blobs import MemoryBlobs
 from tidegate.adapters.memory.bus import MemoryBus
 from tidegate.adapters.memory.launcher import MemoryLauncher
 from tidegate.adapters.memory.store import MemoryStore
-from tidegate.app.admission import Admission
-from tidegate.app.admit import admit
-from tidegate.app.cancel import request_cancel
-from tidegate.app.complete import complete
+from tidegate.app.admission.engine import Admission
+from tidegate.app.runs.admit import admit
+from tidegate.app.runs.cancel import request_cancel
+from tidegate.app.runs.submit import RunRequest, submit
 from tidegate.app.services import Manifests, Services
-from tidegate.app.submit import RunRequest, submit
-from tidegate.app.sweep import sweep
-from tidegate.app.wake import wake
+from tidegate.app.steps.complete import complete
+from tidegate.app.upkeep.sweep import sweep
+from tidegate.app.upkeep.wake import wake
 from tidegate.domain.claim import ClaimState
 from tidegate.domain.run import execution_name
 from tidegate.domain.settings import Settings

@@ -16,12 +16,11 @@ import pytest
 
 from tests.simulation.world import Rules, Violation, World
 from tidegate.adapters.memory.admission import MemoryAdmissionStore
-from tidegate.app import admission as protocol
-from tidegate.app import line as lines
-from tidegate.app import turns
-from tidegate.app.admission import Admission
-from tidegate.app.line import Candidate, Lines
-from tidegate.app.pump import Pump
+from tidegate.app.admission import engine as protocol
+from tidegate.app.admission import line as lines
+from tidegate.app.admission.engine import Admission, turns
+from tidegate.app.admission.line import Candidate, Lines
+from tidegate.app.admission.pump import Pump
 from tidegate.domain.claim import NOTHING, Claim, Line, Refusal, Spend, Standing
 from tidegate.domain.fairness import Turn
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from tests.simulation.shares import Shares
 from tidegate.adapters.memory.admission import MemoryAdmissionStore
-from tidegate.app.admission import Admission, Grant
+from tidegate.app.admission.engine import Admission, Grant
 from tidegate.domain.admission import ready
 from tidegate.domain.claim import CLOSED, UNLIMITED, Claim, ClaimState, Limit, Standing, Want
 from tidegate.domain.fairness import Share

@@ -76,7 +76,7 @@ def _doc_lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     return (first.end_lineno or 0) - first.lineno + 1 if is_doc else 0
 
 
-@pytest.mark.parametrize("path", sorted((PACKAGE / "domain").glob("*.py")), ids=lambda p: p.name)
+@pytest.mark.parametrize("path", sorted((PACKAGE / "domain").rglob("*.py")), ids=lambda p: p.name)
 def test_domain_takes_time_ids_and_randomness_as_arguments(path: Path) -> None:
     calls = {
         ast.unparse(node.func)
@@ -101,8 +101,8 @@ def test_handlers_are_thin(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= 40
 
 
-APP = [one for one in sorted((PACKAGE / "app").glob("*.py")) if one.name != "planning.py"]
-KNOWS_DECLARATIONS = {"advance.py", "run_claim.py"}
+APP = [one for one in sorted((PACKAGE / "app").rglob("*.py")) if one.name != "planning.py"]
+KNOWS_DECLARATIONS = {"advance.py", "claim.py"}
 """They look up steps by the number of a declaration, not by that of a row."""
 
 

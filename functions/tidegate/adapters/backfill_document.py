@@ -6,8 +6,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from tidegate.domain.backfill import Backfill, BackfillRun, BackfillStatus, Chunk, Sets
-from tidegate.domain.partition_set import PartitionSet
+from tidegate.domain.backfills.backfill import Backfill, BackfillRun, BackfillStatus, Chunk, Sets
+from tidegate.domain.partitions.partition_set import PartitionSet
 
 _SETS = ("target", "requested", "done", "failed", "skipped")
 

@@ -8,17 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from tidegate.app.services import Services
-from tidegate.domain.dynamic_partitions import DynamicPartitionsDefinition, check_keys
-from tidegate.domain.multi_partitions import MultiPartitionsDefinition
-from tidegate.domain.partition_set import PartitionSet
-from tidegate.domain.partition_state import (
-    PartitionStatus,
-    Place,
-    place_of,
-    prefix_of,
-    states_of,
-)
-from tidegate.domain.partitions import (
+from tidegate.domain.partitions.definition import (
     PARTITION_TAG,
     RANGE_END_TAG,
     RANGE_START_TAG,
@@ -26,6 +16,16 @@ from tidegate.domain.partitions import (
     PartitionsDefinition,
     PartitionSpace,
     from_json,
+)
+from tidegate.domain.partitions.dynamic import DynamicPartitionsDefinition, check_keys
+from tidegate.domain.partitions.multi import MultiPartitionsDefinition
+from tidegate.domain.partitions.partition_set import PartitionSet
+from tidegate.domain.partitions.state import (
+    PartitionStatus,
+    Place,
+    place_of,
+    prefix_of,
+    states_of,
 )
 from tidegate.domain.plan import RunPlan
 from tidegate.domain.run import Run

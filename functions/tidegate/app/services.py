@@ -11,7 +11,7 @@ from tidegate.errors import DeploymentError
 from tidegate.manifest.document import Manifest
 
 if TYPE_CHECKING:
-    from tidegate.app.admission import Admission
+    from tidegate.app.admission.engine import Admission
     from tidegate.automation_ports import BackfillQueue
     from tidegate.domain.plan import RunPlan
     from tidegate.domain.run import Run

@@ -36,7 +36,7 @@ _NO_CREDENTIALS = ("NoCredentialsError", "PartialCredentialsError", "NoRegionErr
 
 
 class Client(Protocol):
-    """What commands need of a deployment: ``app/api.py`` answers."""
+    """What commands need of a deployment: ``app/api/actions.py`` answers."""
 
     def call(self, action: str, **fields: Any) -> dict[str, Any]:
         """The result of one request.

@@ -22,7 +22,7 @@ from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from tidegate.domain.cron import Cron
-from tidegate.domain.partition_set import PartitionSet
+from tidegate.domain.partitions.partition_set import PartitionSet
 
 _START = datetime(1, 1, 1, tzinfo=UTC)
 _MINUTE, _HOUR = timedelta(minutes=1), timedelta(hours=1)

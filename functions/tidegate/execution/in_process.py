@@ -30,7 +30,7 @@ from tidegate.sdk.run_config import run_config_document
 from tidegate.sdk.step import StepDefinition
 
 if TYPE_CHECKING:
-    from tidegate.domain.partitions import PartitionKeyRange
+    from tidegate.domain.partitions.definition import PartitionKeyRange
     from tidegate.sdk.job import JobDefinition
     from tidegate.sdk.run_config import RunConfig
 

@@ -6,16 +6,16 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from tidegate.domain.default_mapping import infer_mapping
-from tidegate.domain.dynamic_partitions import DynamicPartitionsDefinition
-from tidegate.domain.multi_partitions import SEPARATOR, MultiPartitionsDefinition
-from tidegate.domain.partition_mapping import WHOLE
-from tidegate.domain.partition_set import PartitionSet
-from tidegate.domain.partitions import (
+from tidegate.domain.partitions.default_mapping import infer_mapping
+from tidegate.domain.partitions.definition import (
     RANGE_END_TAG,
     RANGE_START_TAG,
     PartitionKeyRange,
 )
+from tidegate.domain.partitions.dynamic import DynamicPartitionsDefinition
+from tidegate.domain.partitions.mapping import WHOLE
+from tidegate.domain.partitions.multi import SEPARATOR, MultiPartitionsDefinition
+from tidegate.domain.partitions.partition_set import PartitionSet
 from tidegate.domain.task import Invocation
 from tidegate.errors import DefinitionError, InvocationError
 from tidegate.sdk.step import StepDefinition, StepInput

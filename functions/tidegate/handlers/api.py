@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tidegate.app.api import answer
+from tidegate.app.api.actions import answer
 from tidegate.handlers.environment import services
 from tidegate.handlers.observe import logger
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tidegate.app.backfill_drive import drive
+from tidegate.app.backfills.drive import drive
 from tidegate.handlers.environment import services
 from tidegate.handlers.observe import logger
 

@@ -20,8 +20,8 @@ from tidegate.adapters.clock import SystemClock
 from tidegate.adapters.dynamodb.store import DynamoStore
 from tidegate.adapters.dynamodb.table import bind
 from tidegate.adapters.ids import TimeOrderedIds
-from tidegate.app.admission import Admission
-from tidegate.app.apply_settings import apply_settings
+from tidegate.app.admission.apply_settings import apply_settings
+from tidegate.app.admission.engine import Admission
 from tidegate.app.services import Manifests, Services
 from tidegate.domain.settings import Settings
 from tidegate.errors import DeploymentError

@@ -6,7 +6,7 @@ from typing import Any
 
 from aws_lambda_powertools.metrics import MetricUnit
 
-from tidegate.app.monitor import observe
+from tidegate.app.upkeep.monitor import observe
 from tidegate.handlers.environment import services
 from tidegate.handlers.observe import logger, metrics
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tidegate.app.admit import admit
-from tidegate.app.wake import wake
+from tidegate.app.runs.admit import admit
+from tidegate.app.upkeep.wake import wake
 from tidegate.handlers.environment import services
 from tidegate.handlers.observe import logger
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tidegate.app.complete import complete
+from tidegate.app.steps.complete import complete
 from tidegate.handlers.environment import services
 from tidegate.handlers.observe import logger
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from tidegate import state_machines
 from tidegate.adapters.ids import TimeOrderedIds
-from tidegate.app.apply_settings import apply_settings
+from tidegate.app.admission.apply_settings import apply_settings
 from tidegate.domain.settings import Settings
 from tidegate.errors import DeploymentError
 from tidegate.execution.io_s3 import S3IOManager

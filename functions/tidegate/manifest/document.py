@@ -81,11 +81,11 @@ class AssetDoc(TypedDict):
     owners: list[str]
     metadata: dict[str, dict[str, Any]]
     partitions: dict[str, Any] | None
-    """See ``domain/partitions.py: from_json``."""
+    """See ``domain/partitions/definition.py: from_json``."""
     code_version: str | None
     io_manager: str
     mappings: NotRequired[dict[str, dict[str, Any]]]
-    """Upstream key -> its partition mapping, where one is given; see ``domain/default_mapping.py``."""
+    """Upstream key -> its partition mapping, where one is given; see ``domain/partitions/default_mapping.py``."""
     backfill_policy: NotRequired[dict[str, Any]]
 
 

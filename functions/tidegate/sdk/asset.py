@@ -22,9 +22,9 @@ from tidegate.sdk.signature import Signature, read_signature
 from tidegate.sdk.step import StepOutput
 
 if TYPE_CHECKING:
-    from tidegate.domain.backfill_policy import BackfillPolicy
-    from tidegate.domain.partition_mapping import PartitionMapping
-    from tidegate.domain.partitions import PartitionsDefinition
+    from tidegate.domain.backfills.policy import BackfillPolicy
+    from tidegate.domain.partitions.definition import PartitionsDefinition
+    from tidegate.domain.partitions.mapping import PartitionMapping
     from tidegate.sdk.asset_key import CoercibleToAssetDep, CoercibleToAssetKey
     from tidegate.sdk.compute import Compute
     from tidegate.sdk.retry import RetryPolicy
@@ -170,7 +170,7 @@ def mappings_of(inputs: Iterable[AssetInput]) -> dict[AssetKey, PartitionMapping
 
 
 def check_policy(where: str, policy: Any, partitions: Any) -> Any:
-    from tidegate.domain.backfill_policy import BackfillPolicy
+    from tidegate.domain.backfills.policy import BackfillPolicy
 
     if policy is None or (isinstance(policy, BackfillPolicy) and partitions is not None):
         return policy

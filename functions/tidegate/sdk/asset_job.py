@@ -17,7 +17,7 @@ from tidegate.sdk.selection import AssetSelection
 from tidegate.sdk.setting import read_tags
 
 if TYPE_CHECKING:
-    from tidegate.domain.partitions import PartitionsDefinition
+    from tidegate.domain.partitions.definition import PartitionsDefinition
     from tidegate.sdk.executor import ExecutorDefinition
     from tidegate.sdk.run_config import RunConfig
     from tidegate.sdk.selection import CoercibleToAssetSelection

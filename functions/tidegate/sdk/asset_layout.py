@@ -217,7 +217,7 @@ def _ordered(
 
 def _on_earlier(one: AssetsDefinition, key: AssetKey) -> bool:
     """An asset is made of its own earlier partitions."""
-    from tidegate.domain.default_mapping import may_depend_on_itself
+    from tidegate.domain.partitions.default_mapping import may_depend_on_itself
 
     mapping = next((s.partition_mappings.get(key) for s in one.specs if s.key == key), None)
     return may_depend_on_itself(mapping, one.partitions_def)
@@ -225,7 +225,7 @@ def _on_earlier(one: AssetsDefinition, key: AssetKey) -> bool:
 
 def _check_mappings(one: AssetsDefinition, upstream: Mapping[AssetKey, Upstream]) -> None:
     """Partitions of upstream assets can be told for each of its own."""
-    from tidegate.domain.default_mapping import infer_mapping
+    from tidegate.domain.partitions.default_mapping import infer_mapping
 
     for spec in one.specs:
         for key in spec.deps:

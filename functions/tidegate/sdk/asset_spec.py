@@ -12,8 +12,8 @@ from tidegate.sdk.asset_key import AssetKey, keys_of, prefix_parts
 from tidegate.sdk.declaration import at, caller_source, check_name, known_arguments
 
 if TYPE_CHECKING:
-    from tidegate.domain.partition_mapping import PartitionMapping
-    from tidegate.domain.partitions import PartitionsDefinition
+    from tidegate.domain.partitions.definition import PartitionsDefinition
+    from tidegate.domain.partitions.mapping import PartitionMapping
     from tidegate.sdk.asset_key import CoercibleToAssetDep, CoercibleToAssetKey
 
 DEFAULT_GROUP = "default"
@@ -282,7 +282,7 @@ def read_mappings(where: str, deps: Any) -> dict[AssetKey, PartitionMapping]:
 
 
 def check_mapping(where: str, key: AssetKey, mapping: Any) -> None:
-    from tidegate.domain.partition_mapping import PartitionMapping
+    from tidegate.domain.partitions.mapping import PartitionMapping
 
     if not isinstance(mapping, PartitionMapping):
         raise DefinitionError(
@@ -341,7 +341,7 @@ def _owners(where: str, owners: Any) -> tuple[str, ...]:
 
 
 def _check_partitions(where: str, partitions: Any) -> None:
-    from tidegate.domain.partitions import PartitionsDefinition
+    from tidegate.domain.partitions.definition import PartitionsDefinition
 
     if partitions is not None and not isinstance(partitions, PartitionsDefinition):
         raise DefinitionError(

@@ -16,7 +16,7 @@ from tidegate.sdk.partitioned_context import PartitionedContext
 from tidegate.sdk.resource_definition import Resources
 
 if TYPE_CHECKING:
-    from tidegate.domain.partitions import PartitionKeyRange, TimeWindow
+    from tidegate.domain.partitions.definition import PartitionKeyRange, TimeWindow
     from tidegate.sdk.asset_key import CoercibleToAssetKey
     from tidegate.sdk.step import StepInput, StepOutput
 
@@ -163,7 +163,7 @@ class OpExecutionContext(PartitionedContext):
         return keys[0]
 
     def asset_partition_key_range_for_input(self, input_name: str) -> PartitionKeyRange:
-        from tidegate.domain.partitions import PartitionKeyRange
+        from tidegate.domain.partitions.definition import PartitionKeyRange
 
         keys = self.asset_partition_keys_for_input(input_name)
         if not keys:

@@ -26,7 +26,7 @@ from tidegate.sdk.op import describe
 from tidegate.sdk.setting import read_tags
 
 if TYPE_CHECKING:
-    from tidegate.domain.partitions import PartitionsDefinition
+    from tidegate.domain.partitions.definition import PartitionsDefinition
     from tidegate.sdk.executor import ExecutorDefinition
     from tidegate.sdk.job import JobDefinition
     from tidegate.sdk.retry import RetryPolicy

@@ -15,7 +15,7 @@ from tidegate.sdk.metadata import MetadataValue, normalize_metadata
 from tidegate.sdk.resource_definition import ResourceDefinition, Resources
 
 if TYPE_CHECKING:
-    from tidegate.domain.partitions import PartitionKeyRange
+    from tidegate.domain.partitions.definition import PartitionKeyRange
     from tidegate.sdk.asset_key import CoercibleToAssetKey
 
 DEFAULT_IO_MANAGER = "io_manager"
@@ -140,7 +140,7 @@ class _StoredValue:
 
     @property
     def asset_partition_key_range(self) -> PartitionKeyRange:
-        from tidegate.domain.partitions import PartitionKeyRange
+        from tidegate.domain.partitions.definition import PartitionKeyRange
 
         keys = self.asset_partition_keys
         return PartitionKeyRange(keys[0], keys[-1])

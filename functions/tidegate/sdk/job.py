@@ -20,7 +20,7 @@ from tidegate.sdk.setting import read_tags
 from tidegate.sdk.step import StepDefinition, StepInput
 
 if TYPE_CHECKING:
-    from tidegate.domain.partitions import PartitionsDefinition
+    from tidegate.domain.partitions.definition import PartitionsDefinition
     from tidegate.sdk.assets_definition import Upstream
     from tidegate.sdk.graph import GraphDefinition
     from tidegate.sdk.run_config import RunConfig
@@ -300,7 +300,7 @@ def check_retry(where: str, policy: Any) -> RetryPolicy | None:
 
 
 def check_partitions(where: str, partitions: Any) -> PartitionsDefinition | None:
-    from tidegate.domain.partitions import PartitionsDefinition
+    from tidegate.domain.partitions.definition import PartitionsDefinition
 
     if partitions is None or isinstance(partitions, PartitionsDefinition):
         return partitions

@@ -18,8 +18,8 @@ from tidegate.sdk.signature import Signature, read_signature
 from tidegate.sdk.step import StepOutput
 
 if TYPE_CHECKING:
-    from tidegate.domain.backfill_policy import BackfillPolicy
-    from tidegate.domain.partitions import PartitionsDefinition
+    from tidegate.domain.backfills.policy import BackfillPolicy
+    from tidegate.domain.partitions.definition import PartitionsDefinition
     from tidegate.sdk.asset_key import CoercibleToAssetDep
     from tidegate.sdk.compute import Compute
     from tidegate.sdk.retry import RetryPolicy

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tidegate.errors import InvocationError
 
 if TYPE_CHECKING:
-    from tidegate.domain.partitions import PartitionKeyRange, TimeWindow
+    from tidegate.domain.partitions.definition import PartitionKeyRange, TimeWindow
 
 
 class PartitionedContext:
@@ -54,7 +54,7 @@ class PartitionedContext:
     @property
     def partition_key_range(self) -> PartitionKeyRange:
         """From the first to the last partition of the run."""
-        from tidegate.domain.partitions import PartitionKeyRange
+        from tidegate.domain.partitions.definition import PartitionKeyRange
 
         keys = self.partition_keys
         return PartitionKeyRange(keys[0], keys[-1])
@@ -85,6 +85,6 @@ def partition_key_of(definition: Any, key: str) -> str:
 
 
 def span_of(first: TimeWindow, last: TimeWindow) -> TimeWindow:
-    from tidegate.domain.partitions import TimeWindow
+    from tidegate.domain.partitions.definition import TimeWindow
 
     return TimeWindow(first.start, last.end)

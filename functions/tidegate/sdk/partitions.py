@@ -6,16 +6,21 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from tidegate.domain.backfill_policy import BackfillPolicy
+from tidegate.domain.backfills.policy import BackfillPolicy
 from tidegate.domain.calendar import ScheduleType
-from tidegate.domain.dimension_mapping import (
+from tidegate.domain.partitions.definition import (
+    PartitionKeyRange,
+    PartitionsDefinition,
+    StaticPartitionsDefinition,
+    TimeWindow,
+)
+from tidegate.domain.partitions.dimension_mapping import (
     DimensionPartitionMapping,
     MultiPartitionMapping,
     MultiToSingleDimensionPartitionMapping,
 )
-from tidegate.domain.dynamic_partitions import DynamicPartitionsDefinition
-from tidegate.domain.multi_partitions import MultiPartitionKey, MultiPartitionsDefinition
-from tidegate.domain.partition_mapping import (
+from tidegate.domain.partitions.dynamic import DynamicPartitionsDefinition
+from tidegate.domain.partitions.mapping import (
     AllPartitionMapping,
     IdentityPartitionMapping,
     LastPartitionMapping,
@@ -23,20 +28,15 @@ from tidegate.domain.partition_mapping import (
     SpecificPartitionsPartitionMapping,
     StaticPartitionMapping,
 )
-from tidegate.domain.partitions import (
-    PartitionKeyRange,
-    PartitionsDefinition,
-    StaticPartitionsDefinition,
-    TimeWindow,
-)
-from tidegate.domain.regular_partitions import (
+from tidegate.domain.partitions.multi import MultiPartitionKey, MultiPartitionsDefinition
+from tidegate.domain.partitions.regular import (
     DailyPartitionsDefinition,
     HourlyPartitionsDefinition,
     MonthlyPartitionsDefinition,
     WeeklyPartitionsDefinition,
 )
-from tidegate.domain.time_mapping import TimeWindowPartitionMapping
-from tidegate.domain.time_window import TimeWindowPartitionsDefinition
+from tidegate.domain.partitions.time_mapping import TimeWindowPartitionMapping
+from tidegate.domain.partitions.time_window import TimeWindowPartitionsDefinition
 from tidegate.errors import DefinitionError
 from tidegate.sdk.declaration import at, caller_source, known_arguments
 

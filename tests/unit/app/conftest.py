@@ -19,14 +19,14 @@ from tidegate.adapters.memory.bus import MemoryBus
 from tidegate.adapters.memory.clock import ManualClock
 from tidegate.adapters.memory.launcher import MemoryLauncher
 from tidegate.adapters.memory.store import MemoryStore
-from tidegate.app.admission import Admission
-from tidegate.app.admit import admit
-from tidegate.app.backfill_drive import drive
-from tidegate.app.complete import complete
-from tidegate.app.planning import plan_of
+from tidegate.app.admission.engine import Admission
+from tidegate.app.backfills.drive import drive
+from tidegate.app.runs.admit import admit
+from tidegate.app.runs.planning import plan_of
+from tidegate.app.runs.submit import RunRequest, submit
 from tidegate.app.services import Manifests, Services
-from tidegate.app.submit import RunRequest, submit
-from tidegate.app.wake import wake
+from tidegate.app.steps.complete import complete
+from tidegate.app.upkeep.wake import wake
 from tidegate.domain.settings import Settings
 from tidegate.domain.task import Report, StepFailure
 from tidegate.errors import StoreError

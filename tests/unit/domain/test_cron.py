@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tidegate.domain.calendar import CronCalendar
 from tidegate.domain.cron import parse_cron
-from tidegate.domain.time_window import TimeWindowPartitionsDefinition
+from tidegate.domain.partitions.time_window import TimeWindowPartitionsDefinition
 from tidegate.errors import DefinitionError
 
 NEW_YORK = "America/New_York"

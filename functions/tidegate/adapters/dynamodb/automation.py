@@ -28,7 +28,7 @@ from tidegate.adapters.dynamodb.packed import fitting, pack
 from tidegate.adapters.dynamodb.table import translated
 from tidegate.adapters.dynamodb.transaction import Transaction
 from tidegate.adapters.text import stamp
-from tidegate.domain.backfill import Backfill, Chunk
+from tidegate.domain.backfills.backfill import Backfill, Chunk
 from tidegate.ports import Page
 
 ABSENT: Condition = AutomationTable.pk.does_not_exist()

@@ -10,7 +10,7 @@ from pynamodb.expressions.update import Action
 from tidegate.adapters.dynamodb import write
 from tidegate.adapters.dynamodb.models_automation import KeyStateRow, NumberStateRow
 from tidegate.adapters.dynamodb.table import connection, table_name, translated
-from tidegate.domain.partition_state import LEAVES, Place, StateRow, by_row
+from tidegate.domain.partitions.state import LEAVES, Place, StateRow, by_row
 
 STATE = "state#"
 

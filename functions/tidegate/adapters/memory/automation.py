@@ -7,8 +7,8 @@ from dataclasses import replace
 from threading import RLock
 
 from tidegate.adapters.text import stamp
-from tidegate.domain.backfill import Backfill, Chunk
-from tidegate.domain.partition_state import LEAVES, Place, StateRow, by_row
+from tidegate.domain.backfills.backfill import Backfill, Chunk
+from tidegate.domain.partitions.state import LEAVES, Place, StateRow, by_row
 from tidegate.ports import Page
 
 _SETS = ("materialized", "failed", "in_progress")

@@ -1,0 +1,1 @@
+"""Admission: one engine for every limit. ``engine.py`` first."""

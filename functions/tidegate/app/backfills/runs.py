@@ -1,0 +1,169 @@
+"""The runs of a backfill: asked for under ids that follow from their chunk, and what came of them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tidegate.app.runs.cancel import request_cancel
+from tidegate.app.runs.planning import plan_of
+from tidegate.app.runs.submit import RunRequest, submit
+from tidegate.app.services import Services
+from tidegate.domain.backfills.backfill import BACKFILL_RUN_TAG, Backfill, BackfillRun, Chunk
+from tidegate.domain.backfills.graph import Nodes
+from tidegate.domain.partitions.definition import PARTITION_TAG, RANGE_END_TAG, RANGE_START_TAG
+from tidegate.domain.run import BACKFILL_TAG, Run, RunStatus, StepStatus, run_id_of_key
+from tidegate.errors import (
+    ConfigError,
+    DefinitionError,
+    InvocationError,
+    NotFoundError,
+    RequestError,
+    UnknownRunError,
+)
+
+logger = logging.getLogger(__name__)
+
+REFUSALS = (ConfigError, DefinitionError, InvocationError, NotFoundError, RequestError)
+"""What the code that is deployed now, or the partitions there are now, may say against a run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What came of a run: places of assets in the backfill's target."""
+
+    chunk: int
+    run: int
+    done: tuple[int, ...] = ()
+    failed: tuple[int, ...] = ()
+    skipped: tuple[int, ...] = ()
+
+
+def submit_chunk(services: Services, backfill: Backfill, nodes: Nodes, chunk: Chunk) -> list[str]:
+    """Ask for all runs of a chunk, on the code that is deployed now. Twice is once. Answers why some cannot be."""
+    notes = []
+    for place, one in enumerate(chunk.runs):
+        try:
+            submit(services, _request(services, backfill, nodes, chunk, place))
+        except REFUSALS as error:
+            notes.append(str(error))
+            services.store.automation.run_ended(
+                backfill.backfill_id, chunk.number, place, done=(), failed=one.assets, skipped=()
+            )
+    return notes
+
+
+def _request(
+    services: Services, backfill: Backfill, nodes: Nodes, chunk: Chunk, place: int
+) -> RunRequest:
+    run = chunk.runs[place]
+    keys = tuple(list(backfill.target)[one] for one in run.assets)
+    manifest = services.manifests.current
+    job = manifest.job(backfill.job)
+    assets = keys if job["assets"] is not None else None
+    steps = {step["key"] for step in manifest.steps_of(backfill.job, assets)}
+    return RunRequest(
+        job=backfill.job,
+        assets=assets,
+        run_config=_config_for(backfill.run_config or job["run_config"], steps),
+        tags={
+            **backfill.tags,
+            BACKFILL_TAG: backfill.backfill_id,
+            BACKFILL_RUN_TAG: f"{chunk.number}/{place}",
+            **_partition_tags(nodes, keys[0], run),
+        },
+        run_key=f"{chunk.number}/{place}",
+        origin=_origin(backfill),
+    )
+
+
+def _origin(backfill: Backfill) -> str:
+    return f"backfill/{backfill.backfill_id}"
+
+
+def run_id_of(backfill: Backfill, chunk: int, place: int) -> str:
+    return run_id_of_key(f"{_origin(backfill)}/{backfill.job}", f"{chunk}/{place}")
+
+
+def _config_for(config: Mapping[str, Any] | None, steps: set[str]) -> dict[str, Any] | None:
+    """Run config without that of ops which are not in this run."""
+    if config is None:
+        return None
+    ops = {
+        name: one
+        for name, one in (config.get("ops") or {}).items()
+        if name in steps or any(step.startswith(f"{name}.") for step in steps)
+    }
+    return {**config, "ops": ops}
+
+
+def _partition_tags(nodes: Nodes, key: str, run: BackfillRun) -> dict[str, str]:
+    node = nodes[key]
+    if node.definition is None:
+        return {}
+    try:
+        first, last = node.space.key(run.first), node.space.key(run.last)
+    except KeyError:
+        raise NotFoundError(f"A partition of {key!r} has been deleted meanwhile.") from None
+    if run.is_range:
+        return {RANGE_START_TAG: first, RANGE_END_TAG: last}
+    return {PARTITION_TAG: first}
+
+
+def outcome_of(services: Services, backfill: Backfill, run: Run) -> Outcome | None:
+    """What came of a run that has ended; None if it is none of the backfill's."""
+    chunk, _, place = run.tags.get(BACKFILL_RUN_TAG, "").partition("/")
+    if not chunk.isdecimal() or not place.isdecimal():
+        return None
+    made = Outcome(chunk=int(chunk), run=int(place))
+    places = {key: number for number, key in enumerate(backfill.target)}
+    if run.assets is None:
+        ended: dict[str, tuple[int, ...]] = {
+            "done" if run.status is RunStatus.SUCCESS else "failed": (0,)
+        }
+        return Outcome(chunk=made.chunk, run=made.run, **ended)
+    plan = plan_of(services, run)
+    rows = {row.index: row for row in services.store.runs.steps(run.run_id)}
+    found: dict[str, list[int]] = {"done": [], "failed": [], "skipped": []}
+    for step in plan.all_steps():
+        row = rows.get(step.index)
+        for out in step.outputs:
+            if out.asset not in places:
+                continue
+            state = "failed"
+            if row is not None and out.name in row.produced:
+                state = "done"
+            elif row is not None and not row.failed and row.status in _WITHOUT:
+                state = "skipped"
+            found[state].append(places[out.asset])
+    return Outcome(
+        chunk=made.chunk,
+        run=made.run,
+        done=tuple(found["done"]),
+        failed=tuple(found["failed"]),
+        skipped=tuple(found["skipped"]),
+    )
+
+
+_WITHOUT = frozenset({StepStatus.SUCCESS, StepStatus.SKIPPED})
+
+
+def cancel_runs(services: Services, backfill: Backfill, chunks: Sequence[Chunk]) -> None:
+    """Ask for all runs that have not ended to be cancelled, the latest first, so that none gets the slots of another."""
+    found = [
+        run_id_of(backfill, chunk.number, place)
+        for chunk in reversed(chunks)
+        for place in sorted(chunk.open, reverse=True)
+    ]
+    for run_id in found:
+        try:
+            request_cancel(
+                services,
+                run_id,
+                reason=f"backfill {backfill.backfill_id} is cancelled",
+                is_one_of_many=True,
+            )
+        except UnknownRunError:
+            logger.warning("run_of_backfill_missing", extra={"run_id": run_id})

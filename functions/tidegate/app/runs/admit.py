@@ -1,0 +1,56 @@
+"""Admit: ask admission for the slots of a queued run, and launch it when they are granted."""
+
+from __future__ import annotations
+
+from tidegate.app.runs.cancel import carry_out
+from tidegate.app.runs.claim import claim_of
+from tidegate.app.runs.conflict import give_up_place, take_place
+from tidegate.app.runs.deadlines import watch
+from tidegate.app.runs.finish import finish
+from tidegate.app.runs.launch import launch
+from tidegate.app.services import Services
+from tidegate.domain.claim import ClaimState
+from tidegate.domain.event import EventKind
+from tidegate.domain.run import RunStatus, StopCause
+from tidegate.errors import DeploymentError, NotFoundError
+from tidegate.ports import Event
+
+
+def admit(services: Services, run_id: str) -> None:
+    """Put the run's claim, once; launch whatever that grants. Repeated, it goes on where it stopped.
+
+    A run that is being cancelled is stopped.
+    """
+    run = services.store.runs.get(run_id)
+    if run is None:
+        return
+    if run.was_stopped:
+        carry_out(services, run)
+        return
+    if not run.status.is_finished:
+        run = take_place(services, run)
+    if run.status.is_finished:
+        give_up_place(services, run)
+        return
+    services.store.events.append(
+        run_id, "enqueued", [Event(run_id=run_id, at=run.created_at, kind=EventKind.RUN_ENQUEUED)]
+    )
+    try:
+        claim = claim_of(services, run)
+    except (DeploymentError, NotFoundError) as error:
+        launch(services, finish(services, run, RunStatus.FAILURE, reason=str(error)))
+        return
+    grant = services.admission.acquire(claim)
+    if grant.claim.state is not ClaimState.DONE:
+        launch(services, grant.launch)
+    if grant.claim.state is ClaimState.WAITING:
+        _while_it_waits(services, run_id)
+
+
+def _while_it_waits(services: Services, run_id: str) -> None:
+    """Start the clock of its queue. A run that was cancelled while its claim was put in line may have been looked at before the claim was there."""
+    run = services.store.runs.get(run_id)
+    if run is not None and run.was_stopped:
+        carry_out(services, run)
+    elif run is not None:
+        watch(services, run, StopCause.QUEUE_TIMEOUT)

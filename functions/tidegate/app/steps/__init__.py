@@ -1,0 +1,1 @@
+"""A step, from its begin to its report: ``begin.py``, ``complete.py``, ``advance.py``."""

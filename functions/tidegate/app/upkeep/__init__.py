@@ -1,0 +1,1 @@
+"""What happens without anybody asking: alarms, events of AWS, the sweep, the daily upkeep."""

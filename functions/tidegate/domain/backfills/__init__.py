@@ -1,0 +1,1 @@
+"""What a backfill is, and how it is planned."""

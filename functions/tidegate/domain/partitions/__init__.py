@@ -1,0 +1,1 @@
+"""Partition definitions, their mappings, and sets of partitions: ``definition.py`` first."""

@@ -1,0 +1,470 @@
+"""Steps mapped over a dynamic output, on memory: which there are, when each begins, and what collects them."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.unit.app.conftest import World, manifest_of
+from tests.unit.app.runs.test_run_life import step_doc
+from tidegate.app.api.query import run_status, show_run
+from tidegate.app.runs.planning import plan_of
+from tidegate.app.steps.complete import complete
+from tidegate.app.upkeep.sweep import sweep
+from tidegate.domain.mapping import mapped_number
+from tidegate.domain.plan import JOIN_WIDTH
+from tidegate.domain.settings import Settings
+
+Make = Callable[..., Any]
+
+OVER = ("source", "result")
+KEYS = ["x", "y", "z"]
+SETTINGS = Settings(max_concurrent_runs=1, pools={"db": 2})
+
+
+def source(required: bool = True, **changes: Any) -> Any:
+    output = {"name": "result", "required": required, "asset": None, "is_dynamic": True}
+    return step_doc("source", outputs=[output], **changes)
+
+
+def mapped(key: str, *upstream: str, required: bool = True, **changes: Any) -> Any:
+    output = {"name": "result", "required": required, "asset": None}
+    return step_doc(key, *upstream, mapped_over=OVER, outputs=[output], **changes)
+
+
+def collecting(key: str, upstream: str, *more: str, **changes: Any) -> Any:
+    doc = step_doc(key, *more, **changes)
+    values = {"name": "all", "sources": [(upstream, "result")], "fan_in": True, "collects": True}
+    return {**doc, "inputs": [values, *doc["inputs"]]}
+
+
+def fan_out(**changes: Any) -> list[Any]:
+    """``first`` and ``second`` for each value; ``second`` needs ``aside`` too."""
+    return [
+        step_doc("aside"),
+        source(**changes),
+        mapped("first", "source", pools={"db": 1}),
+        mapped("second", "first", "aside"),
+        collecting("foot", "second"),
+        collecting("count", "source", "aside"),
+    ]
+
+
+def started(tg: Any, step: str) -> list[Any]:
+    return [
+        one["invocation"]
+        for one in tg.launcher.started.values()
+        if one["invocation"]["step"] == step
+    ]
+
+
+def test_each_value_has_steps_of_its_own_and_is_collected_in_order(world: Make) -> None:
+    tg = world(SETTINGS, fan=fan_out())
+    tg.keys["source"] = KEYS
+
+    run_id = tg.submit("fan")
+    tg.settle()
+
+    assert tg.status(run_id) == "SUCCESS"
+    assert tg.statuses(run_id) == dict.fromkeys(
+        ["aside", "source"]
+        + [f"first[{key}]" for key in KEYS]
+        + [f"second[{key}]" for key in KEYS]
+        + ["foot", "count"],
+        "SUCCESS",
+    )
+    assert sorted(tg.ran) == sorted(tg.statuses(run_id))
+    (foot,), (count,) = started(tg, "foot"), started(tg, "count")
+    assert foot["collected"] == {"0": KEYS}
+    assert (count["collected"], count["missing"]) == ({"0": KEYS}, [])
+    assert [one["mapping_key"] for one in started(tg, "first")] == KEYS
+
+
+def test_with_no_values_nothing_is_mapped_and_an_empty_list_is_collected(world: Make) -> None:
+    tg = world(SETTINGS, fan=fan_out())
+    tg.keys["source"] = []
+
+    run_id = tg.submit("fan")
+    tg.settle()
+
+    assert tg.status(run_id) == "SUCCESS"
+    assert list(tg.statuses(run_id)) == ["aside", "source", "foot", "count"]
+    (foot,) = started(tg, "foot")
+    assert foot["collected"] == {"0": []}
+
+
+def test_a_mapped_step_that_nothing_collects_ends_the_run_also_with_no_values(world: Make) -> None:
+    tg = world(SETTINGS, fan=[source(), mapped("first", "source"), mapped("last", "first")])
+    for keys in ([], ["a"], KEYS):
+        tg.keys["source"] = keys
+
+        run_id = tg.submit("fan", run_key=str(keys))
+        tg.settle()
+
+        assert tg.status(run_id) == "SUCCESS"
+        assert len(tg.statuses(run_id)) == 1 + 2 * len(keys)
+
+
+def test_a_failed_value_leaves_the_others_and_abandons_what_collects_them(world: Make) -> None:
+    tg = world(SETTINGS, fan=fan_out())
+    tg.keys["source"] = KEYS
+    tg.failing.add("first[y]")
+
+    run_id = tg.submit("fan")
+    tg.settle()
+
+    statuses = tg.statuses(run_id)
+    assert {key for key, one in statuses.items() if one != "SUCCESS"} == {
+        "first[y]",
+        "second[y]",
+        "foot",
+    }
+    assert (statuses["first[y]"], statuses["foot"]) == ("FAILURE", "SKIPPED")
+    shown = {one["step"]: one for one in show_run(tg.services, run_id)["steps"]}
+    assert shown["foot"]["reason"] == "upstream failed: second[y]"
+    assert tg.store.runs.get(run_id).reason == "step failed: first[y]"
+
+
+def test_values_that_were_not_made_are_left_out_of_what_is_collected(world: Make) -> None:
+    steps = [
+        source(),
+        mapped("first", "source", required=False),
+        mapped("second", "first"),
+        collecting("foot", "first"),
+    ]
+    tg = world(SETTINGS, fan=steps)
+    tg.keys["source"] = KEYS
+    tg.withheld.add("first[y]")
+
+    run_id = tg.submit("fan")
+    tg.settle()
+
+    assert tg.status(run_id) == "SUCCESS"
+    assert tg.statuses(run_id)["second[y]"] == "SKIPPED"
+    (foot,) = started(tg, "foot")
+    assert foot["collected"] == {"0": ["x", "z"]}
+
+
+def test_when_no_value_was_made_at_all_what_collects_them_is_skipped(world: Make) -> None:
+    steps = [source(), mapped("first", "source", required=False), collecting("foot", "first")]
+    tg = world(SETTINGS, fan=steps)
+    tg.keys["source"] = KEYS
+    tg.withheld |= {f"first[{key}]" for key in KEYS}
+
+    run_id = tg.submit("fan")
+    tg.settle()
+
+    assert tg.status(run_id) == "SUCCESS"
+    assert tg.statuses(run_id)["foot"] == "SKIPPED"
+    reasons = {one["step"]: one["reason"] for one in show_run(tg.services, run_id)["steps"]}
+    assert reasons["foot"] == "not produced upstream: first"
+
+
+@pytest.mark.parametrize(
+    ("fails", "status", "reason"),
+    [
+        (False, "SUCCESS", "not produced upstream: source"),
+        (True, "FAILURE", "upstream failed: source"),
+    ],
+)
+def test_what_is_mapped_over_an_output_that_was_not_made_is_one_step_left_out(
+    world: Make, fails: bool, status: str, reason: str
+) -> None:
+    tg = world(SETTINGS, fan=fan_out(required=False))
+    (tg.failing if fails else tg.withheld).add("source")
+
+    run_id = tg.submit("fan")
+    tg.settle()
+
+    shown = {one["step"]: one for one in show_run(tg.services, run_id)["steps"]}
+    assert tg.status(run_id) == status
+    assert [shown[key]["status"] for key in ("first[?]", "second[?]", "foot", "count")] == [
+        "SKIPPED"
+    ] * 4
+    assert shown["first[?]"]["reason"] == shown["second[?]"]["reason"] == reason
+
+
+def test_before_its_output_is_made_a_mapped_step_is_shown_as_one(world: Make) -> None:
+    tg = world(SETTINGS, fan=fan_out())
+    tg.keys["source"] = KEYS
+    run_id = tg.submit("fan")
+    tg.settle_wake_ups()
+
+    before = run_status(tg.services, run_id)
+    tg.settle()
+    after = run_status(tg.services, run_id)
+
+    assert (before["total"], before["counts"]) == (6, {"STARTED": 2, "PENDING": 4})
+    assert (after["total"], after["counts"]) == (10, {"SUCCESS": 10})
+    upstream = {one["step"]: one["upstream"] for one in show_run(tg.services, run_id)["steps"]}
+    assert upstream["second[y]"] == ["aside", "first[y]"]
+    assert upstream["foot"] == ["second"]
+
+
+def test_an_outside_list_with_a_missing_value_reaches_every_mapped_step(world: Make) -> None:
+    optional = {"name": "result", "required": False, "asset": None}
+    parts = {"name": "parts", "sources": [("a", "result"), ("b", "result")], "fan_in": True}
+    steps = [
+        step_doc("a"),
+        step_doc("b", outputs=[optional]),
+        source(),
+        mapped("first", "source", pools={"db": 1}),
+    ]
+    steps[3]["inputs"].append(parts)
+    tg = world(SETTINGS, fan=steps)
+    tg.keys["source"] = KEYS
+    tg.withheld.add("b")
+
+    run_id = tg.submit("fan")
+    tg.settle()
+
+    assert tg.status(run_id) == "SUCCESS"
+    assert [one["missing"] for one in started(tg, "first")] == [[2]] * 3
+
+
+def test_two_dynamic_outputs_are_mapped_apart_whichever_is_made_first(world: Make) -> None:
+    other = {**source(), "key": "other"}
+    over = {**mapped("second", "other"), "mapped_over": ("other", "result")}
+    steps = [source(), other, mapped("first", "source"), over]
+    steps += [collecting("foot", "first"), collecting("hand", "second")]
+    for order in (["source", "other"], ["other", "source"]):
+        tg = world(SETTINGS, fan=steps)
+        tg.keys |= {"source": ["a"], "other": ["b", "c"]}
+        run_id = tg.submit("fan")
+        tg.settle_wake_ups()
+        names = {one["invocation"]["step"]: name for name, one in tg.launcher.started.items()}
+        for step in order:
+            tg.play(names[step])
+        tg.settle()
+
+        assert tg.status(run_id) == "SUCCESS"
+        assert sorted(tg.ran) == sorted(
+            ["source", "other", "first[a]", "second[b]", "second[c]", "foot", "hand"]
+        )
+
+
+# Crashes --------------------------------------------------------------------------------------------------------
+
+
+def _ending(tg: Any, run_id: str) -> Any:
+    return (
+        tg.status(run_id),
+        tg.statuses(run_id),
+        {one.key: one.in_use for one in tg.store.admission.limits()},
+        sorted(f"{one.kind} {one.step}" for one in tg.store.events.read(run_id).items),
+        sorted(tg.launcher.started),
+    )
+
+
+def _scenario(world: Make, case: str, at: int = -1, after: bool = False) -> tuple[Any, Any]:
+    tg = world(SETTINGS, fan=fan_out(required=False))
+    tg.trouble.at, tg.trouble.after = at, after
+    tg.keys["source"] = [] if case == "empty" else KEYS
+    if case == "failing":
+        tg.failing.add("first[y]")
+    if case == "withheld":
+        tg.withheld.add("source")
+    run_id = tg.submit("fan", run_key="one")
+    tg.settle()
+    tg.trouble.at, tg.used = -1, tg.trouble.calls
+    return tg, _ending(tg, run_id)
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("case", ["all well", "empty", "failing", "withheld"])
+def test_a_function_that_dies_at_any_call_and_is_called_again_changes_nothing(
+    world: Make, case: str, after: bool
+) -> None:
+    calm, expected = _scenario(world, case)
+
+    for number in range(calm.used):
+        tg, ending = _scenario(world, case, number, after)
+
+        assert ending == expected, f"died {'after' if after else 'before'} call {number}"
+        assert sorted(tg.ran) == sorted(calm.ran)
+    assert calm.used > 50
+
+
+@given(seed=st.integers(0, 2**32))
+@settings(max_examples=60, deadline=None)
+def test_steps_may_end_in_any_order_and_any_report_may_come_twice(seed: int) -> None:
+    choose = random.Random(seed)
+    tg = World(manifest_of(fan=fan_out()), Settings())
+    tg.keys["source"] = KEYS
+    tg.failing |= {one for one in ("first[x]", "aside", "second[z]") if choose.random() < 0.3}
+    run_id = tg.submit("fan")
+    tg.settle_wake_ups()
+    left, outcomes = list(tg.launcher.started), []
+    while left:
+        name = left.pop(choose.randrange(len(left)))
+        known = set(tg.launcher.started)
+        outcomes.append(tg.outcome_of(name))
+        complete(tg.services, outcomes[-1])
+        complete(tg.services, choose.choice(outcomes))
+        if choose.random() < 0.3:
+            tg.services.opened.clear()
+        left += [one for one in tg.launcher.started if one not in known]
+
+    assert tg.status(run_id) == ("FAILURE" if tg.failing & set(tg.ran) else "SUCCESS")
+    assert len(tg.ran) == len(set(tg.ran))
+    assert "PENDING" not in tg.statuses(run_id).values()
+    assert len(tg.statuses(run_id)) == 10
+
+
+def test_a_step_outside_that_ends_while_the_values_are_made_is_not_waited_for_again(
+    world: Make,
+) -> None:
+    """It looked at the plan before the values were known, and arrives after them."""
+    tg = world(SETTINGS, fan=fan_out())
+    tg.keys["source"] = KEYS
+    run_id = tg.submit("fan")
+    tg.settle_wake_ups()
+    aside, values = (tg.outcome_of(name) for name in list(tg.launcher.started))
+    gather = tg.services.store.runs.gather
+    struck: list[bool] = []
+
+    def in_between(*args: Any) -> Any:
+        if not struck:
+            struck.append(True)
+            complete(tg.services, values)
+        return gather(*args)
+
+    tg.services.store.runs.gather = in_between
+    complete(tg.services, aside)
+    tg._completed |= set(list(tg.launcher.started)[:2])
+    tg.settle()
+
+    assert tg.status(run_id) == "SUCCESS"
+    assert len(tg.ran) == 10
+
+
+def test_values_of_an_attempt_that_is_followed_by_another_are_forgotten(world: Make) -> None:
+    policy = {"max_retries": 1, "delay": None, "backoff": None, "jitter": None, "retry_on": None}
+    tg = world(SETTINGS, fan=fan_out(retry=policy))
+    tg.keys["source"] = KEYS
+    tg.failures["source"] = 1
+
+    run_id = tg.submit("fan")
+    tg.settle()
+
+    assert tg.status(run_id) == "SUCCESS"
+    assert sorted(tg.ran) == sorted([*tg.statuses(run_id), "source"])
+
+
+def test_another_report_of_the_same_attempt_changes_no_mapping_keys(world: Make) -> None:
+    tg = world(SETTINGS, fan=fan_out())
+    tg.keys["source"] = KEYS
+    run_id = tg.submit("fan")
+    tg.settle_wake_ups()
+    name = next(one for one in tg.launcher.started if one.endswith("-1-1"))
+    complete(tg.services, tg.outcome_of(name))
+    tg.keys["source"] = ["other"]
+    tg.services.opened.clear()
+
+    complete(tg.services, tg.outcome_of(name))
+
+    assert [one["mapping_key"] for one in started(tg, "first")] == KEYS[:2]
+    assert "first[other]" not in tg.statuses(run_id)
+
+
+def test_what_a_dead_call_left_behind_is_found_by_the_sweep(world: Make) -> None:
+    tg = world(SETTINGS, fan=fan_out())
+    tg.keys["source"] = KEYS
+    run_id = tg.submit("fan")
+    tg.settle_wake_ups()
+    for name in list(tg.launcher.started):
+        outcome = tg.outcome_of(name)
+        tg._completed.add(name)
+        run = tg.store.runs.get(run_id)
+        tg.services.store.runs.gather = _lost
+        try:
+            complete(tg.services, outcome)
+        except ConnectionError:
+            del tg.services.store.runs.gather
+        assert run is not None
+    tg.advance(minutes=6)
+
+    repaired = sweep(tg.services)
+    tg.settle()
+
+    assert repaired["stalled"] == 1
+    assert tg.status(run_id) == "SUCCESS"
+    assert len(tg.ran) == 10
+
+
+def _lost(*args: Any) -> Any:
+    raise ConnectionError
+
+
+# Reports --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"mapping_keys": {}}, "says nothing of the values of 'result'"),
+        ({"mapping_keys": {"result": ["a"], "other": []}}, "mapping keys of 'other'"),
+        ({"mapping_keys": {"result": ["a", "a"]}}, "the mapping key 'a' twice"),
+        ({"mapping_keys": {"result": ["a/b"]}}, "'mapping_keys' is 'a/b'"),
+        ({"mapping_keys": {"result": [3]}}, "'mapping_keys' is 3"),
+        ({"mapping_keys": {"result": "abc"}}, "'mapping_keys' is 'abc'"),
+        ({"mapping_keys": ["result"]}, "'mapping_keys' is ['result']"),
+        ({"mapping_keys": {"result": [f"n{n}" for n in range(10_001)]}}, "10,001 values"),
+    ],
+)
+def test_a_report_with_odd_mapping_keys_fails_the_step_with_the_reason(
+    world: Make, change: dict[str, Any], says: str
+) -> None:
+    tg = world(SETTINGS, fan=[source(), mapped("first", "source")])
+    tg.keys["source"] = KEYS
+    run_id = tg.submit("fan")
+    tg.settle_wake_ups()
+    (name,) = tg.launcher.started
+    outcome = dict(tg.outcome_of(name))
+    outcome["result"] = {"report": {**outcome["result"]["report"], **change}}
+
+    complete(tg.services, outcome)
+
+    rows = tg.store.runs.steps(run_id)
+    assert says in rows[0].reason
+    assert tg.statuses(run_id) == {"source": "FAILURE", "first[?]": "SKIPPED"}
+
+
+# Width ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_thousand_values_with_a_pool_of_ten(world: Make) -> None:
+    tg = world(Settings(pools={"db": 10}), fan=fan_out())
+    keys = [f"n{number}" for number in range(1000)]
+    tg.keys["source"] = keys
+    tg.failing |= {f"first[{key}]" for key in keys[500:]}
+
+    run_id = tg.submit("fan")
+    tg.settle()
+
+    run = tg.store.runs.get(run_id)
+    plan = plan_of(tg.services, run)
+    statuses = list(tg.statuses(run_id).values())
+    assert plan.count == 2004
+    assert (statuses.count("FAILURE"), statuses.count("SKIPPED")) == (500, 501)
+    assert run.reason == "step failed: first"
+    sizes = [
+        len(json.dumps([sorted(one.arrived), sorted(one.failed), sorted(one.missing)]))
+        for one in tg.store.runs._nodes.values()
+    ]
+    assert max(len(one.arrived) for one in tg.store.runs._nodes.values()) <= JOIN_WIDTH + 1
+    assert max(sizes) < 2_000
+
+
+def test_numbers_of_mapped_steps_are_known_before_any_value_is() -> None:
+    declared, values = 7, 50
+
+    numbers = [mapped_number(step, place, declared) for step in range(7) for place in range(values)]
+
+    assert len({*numbers, *range(declared)}) == declared * (values + 1)
