@@ -13,7 +13,7 @@ import pytest
 
 from infra.constructs import alarm_machine, step_machine
 from infra.permissions import CONTROL_PLANE, FUNCTIONS
-from tests.infra.conftest import as_text
+from tests.infra.templates import as_text
 from tidegate.handlers.environment import Environment
 
 

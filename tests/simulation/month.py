@@ -14,8 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tests.unit.app.conftest import manifest_of
-from tests.unit.app.runs.test_run_life import DIAMOND, step_doc
+from tests.unit.app.manifests import DIAMOND, manifest_of, step_doc
 from tidegate.adapters.ids import TimeOrderedIds
 from tidegate.adapters.memory.blobs import MemoryBlobs
 from tidegate.adapters.memory.bus import MemoryBus

@@ -18,7 +18,8 @@ from tests.simulation.world import Rules, Violation, World
 from tidegate.adapters.memory.admission import MemoryAdmissionStore
 from tidegate.app.admission import engine as protocol
 from tidegate.app.admission import line as lines
-from tidegate.app.admission.engine import Admission, turns
+from tidegate.app.admission import turns
+from tidegate.app.admission.engine import Admission
 from tidegate.app.admission.line import Candidate, Lines
 from tidegate.app.admission.pump import Pump
 from tidegate.domain.claim import NOTHING, Claim, Line, Refusal, Spend, Standing

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.unit.app.conftest import World
-from tests.unit.app.runs.test_run_life import step_doc
+from tests.unit.app.manifests import step_doc
+from tests.unit.app.world import World
 from tidegate.app.admission import limits
 from tidegate.app.services import Services
 from tidegate.domain.pause import Setting

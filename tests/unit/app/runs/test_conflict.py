@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.unit.app.conftest import Crash
-from tests.unit.app.runs.test_run_life import step_doc
+from tests.unit.app.manifests import step_doc
+from tests.unit.app.world import Crash
 from tidegate.app.runs.admit import admit
 from tidegate.app.runs.finish import finish
 from tidegate.app.runs.launch import launch

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.app.runs.test_run_life import step_doc
+from tests.unit.app.manifests import step_doc
 from tidegate.app.upkeep.monitor import sweep
 from tidegate.domain.settings import Settings, TagLimit
 from tidegate.manifest.document import StepDoc

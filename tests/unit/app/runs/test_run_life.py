@@ -7,42 +7,15 @@ from typing import Any
 
 import pytest
 
+from tests.unit.app.manifests import DIAMOND, step_doc
 from tidegate.app.runs.admit import admit
 from tidegate.app.steps.complete import complete
 from tidegate.domain.run import RunStatus
 from tidegate.domain.settings import Settings
-from tidegate.manifest.document import StepDoc
 
 Make = Callable[..., Any]
 
 
-def step_doc(key: str, *upstream: str, **changes: Any) -> StepDoc:
-    doc: Any = {
-        "key": key,
-        "description": "",
-        "inputs": [
-            {"name": one, "sources": [(one, "result")], "fan_in": False} for one in upstream
-        ],
-        "outputs": [{"name": "result", "required": True, "asset": None}],
-        "pools": {},
-        "priority": 0,
-        "tags": {},
-        "compute": {"kind": "lambda"},
-        "timeout_seconds": None,
-        "retry": None,
-        "config_schema": None,
-        "resources": [],
-        "can_subset": False,
-    }
-    return {**doc, **changes}  # type: ignore[no-any-return]
-
-
-DIAMOND = [
-    step_doc("top"),
-    step_doc("left", "top", pools={"db": 1}),
-    step_doc("right", "top", pools={"db": 1}),
-    step_doc("foot", "left", "right"),
-]
 SETTINGS = Settings(max_concurrent_runs=1, pools={"db": 1})
 
 

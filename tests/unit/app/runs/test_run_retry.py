@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.unit.app.conftest import Crash, manifest_of
-from tests.unit.app.runs.test_run_life import DIAMOND, step_doc
-from tests.unit.app.steps.test_mapped_steps import fan_out
+from tests.unit.app.manifests import DIAMOND, fan_out, manifest_of, step_doc
+from tests.unit.app.world import Crash
 from tidegate.app.runs.finish import finish
 from tidegate.app.runs.launch import launch
 from tidegate.app.runs.retry import retry_by_hand

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.app.runs.test_run_life import step_doc
+from tests.unit.app.manifests import step_doc
 from tidegate.app.runs.submit import RunRequest, submit
 from tidegate.app.upkeep.sweep import GRACE, sweep
 from tidegate.errors import DeploymentError, StoreError, ThrottledError, UnavailableError

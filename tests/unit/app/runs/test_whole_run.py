@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.unit.app.conftest import START, World, manifest_of
-from tests.unit.app.runs.test_run_life import step_doc
+from tests.unit.app.manifests import manifest_of, step_doc
+from tests.unit.app.world import START, World
 from tidegate.app.steps.complete import complete
 from tidegate.domain.plan import PlanStep, RunPlan
 from tidegate.domain.settings import Settings

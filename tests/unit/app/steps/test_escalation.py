@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.app.runs.test_run_life import step_doc
+from tests.unit.app.manifests import step_doc
 from tidegate.app.steps.complete import complete
 from tidegate.domain.run import execution_name
 from tidegate.domain.settings import Settings

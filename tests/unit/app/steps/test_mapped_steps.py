@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.app.conftest import World, manifest_of
-from tests.unit.app.runs.test_run_life import step_doc
+from tests.unit.app.manifests import collecting, fan_out, manifest_of, mapped, source, step_doc
+from tests.unit.app.world import World
 from tidegate.app.api.query import run_status, show_run
 from tidegate.app.runs.planning import plan_of
 from tidegate.app.steps.complete import complete
@@ -23,37 +23,9 @@ from tidegate.domain.settings import Settings
 
 Make = Callable[..., Any]
 
-OVER = ("source", "result")
+
 KEYS = ["x", "y", "z"]
 SETTINGS = Settings(max_concurrent_runs=1, pools={"db": 2})
-
-
-def source(required: bool = True, **changes: Any) -> Any:
-    output = {"name": "result", "required": required, "asset": None, "is_dynamic": True}
-    return step_doc("source", outputs=[output], **changes)
-
-
-def mapped(key: str, *upstream: str, required: bool = True, **changes: Any) -> Any:
-    output = {"name": "result", "required": required, "asset": None}
-    return step_doc(key, *upstream, mapped_over=OVER, outputs=[output], **changes)
-
-
-def collecting(key: str, upstream: str, *more: str, **changes: Any) -> Any:
-    doc = step_doc(key, *more, **changes)
-    values = {"name": "all", "sources": [(upstream, "result")], "fan_in": True, "collects": True}
-    return {**doc, "inputs": [values, *doc["inputs"]]}
-
-
-def fan_out(**changes: Any) -> list[Any]:
-    """``first`` and ``second`` for each value; ``second`` needs ``aside`` too."""
-    return [
-        step_doc("aside"),
-        source(**changes),
-        mapped("first", "source", pools={"db": 1}),
-        mapped("second", "first", "aside"),
-        collecting("foot", "second"),
-        collecting("count", "source", "aside"),
-    ]
 
 
 def started(tg: Any, step: str) -> list[Any]:

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.unit.app.runs.test_run_life import step_doc
-from tests.unit.app.upkeep.test_sweep import dies, lost
+from tests.unit.app.deaths import dies, lost
+from tests.unit.app.manifests import step_doc
 from tidegate.app.runs.cancel import cancel
 from tidegate.app.steps.complete import complete
 from tidegate.app.upkeep.sweep import sweep

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.unit.app.runs.test_run_life import DIAMOND, step_doc
+from tests.unit.app.deaths import dies, lost
+from tests.unit.app.manifests import DIAMOND, step_doc
 from tidegate.app.runs.admit import admit
 from tidegate.app.runs.submit import RunRequest, submit
 from tidegate.app.steps.complete import complete
@@ -21,32 +22,6 @@ Make = Callable[..., Any]
 
 SETTINGS = Settings(max_concurrent_runs=1, pools={"db": 1})
 ONE = [step_doc("a")]
-
-
-class Dead(BaseException):
-    """A function died, and nobody calls it again."""
-
-
-def dies(tg: Any, port: str, method: str, *, after: bool = True, when: Any = None) -> None:
-    """The next call of a port's method that fits kills the function that makes it."""
-    store = tg.services.store
-    target = getattr(store, port) if hasattr(store, port) else getattr(tg.services, port)
-    real = getattr(target, method)
-
-    def lethal(*args: Any, **kwargs: Any) -> Any:
-        if when is not None and not when(*args, **kwargs):
-            return real(*args, **kwargs)
-        setattr(target, method, real)
-        if after:
-            real(*args, **kwargs)
-        raise Dead
-
-    setattr(target, method, lethal)
-
-
-def lost(call: Callable[[], Any]) -> None:
-    with pytest.raises(Dead):
-        call()
 
 
 def later(tg: Any, by: timedelta = GRACE + timedelta(seconds=1)) -> None:

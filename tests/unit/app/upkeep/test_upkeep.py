@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.app.conftest import manifest_of
-from tests.unit.app.runs.test_run_life import step_doc
+from tests.unit.app.manifests import manifest_of, step_doc
 from tidegate.adapters.memory.blobs import MemoryBlobs
 from tidegate.app.services import Manifests
 from tidegate.app.upkeep.daily import upkeep

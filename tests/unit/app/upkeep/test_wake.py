@@ -9,8 +9,8 @@ from datetime import timedelta
 
 import pytest
 
-from tests.unit.app.conftest import START, World
-from tests.unit.app.runs.test_run_life import step_doc
+from tests.unit.app.manifests import step_doc
+from tests.unit.app.world import START, World
 from tidegate.adapters.alarm_input import alarm_input
 from tidegate.app.upkeep.wake import MOST_EARLY, wake
 from tidegate.domain.rate import Rate
