@@ -6,20 +6,18 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
 import pytest
 
-from tidegate.adapters.dynamodb.admission import DynamoAdmissionStore
-from tidegate.adapters.memory.admission import MemoryAdmissionStore
+from tests.contract.admission.claims import NOW
 from tidegate.app.admission.engine import Admission
 from tidegate.domain.claim import Claim, ClaimState, Standing, Want
 from tidegate.domain.fairness import UNIT, Pace, Share, Turn, nanos
 from tidegate.ports import AdmissionStore
 
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LATER = NOW + timedelta(days=14)
 
 Ask = Callable[..., Claim]
@@ -34,11 +32,6 @@ class SteadyClock:
     def now(self) -> datetime:
         self.moment += timedelta(seconds=1)
         return self.moment
-
-
-@pytest.fixture
-def store(engine: str) -> AdmissionStore:
-    return MemoryAdmissionStore() if engine == "memory" else DynamoAdmissionStore()
 
 
 @pytest.fixture
@@ -246,9 +239,6 @@ def test_a_claim_that_finds_room_takes_no_turn(
 
     assert granted.state is ClaimState.HELD
     assert store.pace(granted) == Pace()
-
-
-# -- What the protocol relies on
 
 
 def waiting(claim_id: str, place: int, value: str = "a") -> Claim:

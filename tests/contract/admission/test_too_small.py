@@ -3,29 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
-from tidegate.adapters.dynamodb.admission import DynamoAdmissionStore
-from tidegate.adapters.memory.admission import MemoryAdmissionStore
+from tests.contract.admission.claims import NOW
 from tidegate.app.admission.engine import Admission
 from tidegate.domain.claim import Claim, ClaimState, Want
 
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
-
 Ask = Callable[..., ClaimState]
-
-
-class FixedClock:
-    def now(self) -> datetime:
-        return NOW
-
-
-@pytest.fixture
-def admission(engine: str) -> Admission:
-    store = MemoryAdmissionStore() if engine == "memory" else DynamoAdmissionStore()
-    return Admission(store, FixedClock(), pause=lambda seconds: None)
 
 
 @pytest.fixture
