@@ -48,6 +48,9 @@ class RunStore(Protocol):
     def create(self, run: Run) -> tuple[Run, bool]:
         """Put the run if its id is new. Answers the stored run, and whether this call created it."""
 
+    def create_all(self, runs: Sequence[Run]) -> list[tuple[Run, bool]]:
+        """As ``create``, for each of them, in fewer calls. After an error, some may have been put."""
+
     def get(self, run_id: str) -> Run | None: ...
 
     def move(
@@ -374,6 +377,9 @@ class Launcher(Protocol):
 class RunQueue(Protocol):
     def enqueue(self, run_id: str) -> None:
         """See that the ``queue`` function admits the run: soon, at least once, whatever becomes of the caller."""
+
+    def enqueue_all(self, run_ids: Sequence[str]) -> None:
+        """As ``enqueue``, for each of them, in fewer calls."""
 
 
 class Bus(Protocol):

@@ -77,6 +77,15 @@ class TestRequests:
 
         assert requests == ["PutItem"]
 
+    def test_many_runs_are_a_transaction_for_each_25(self, requests: list[str]) -> None:
+        runs = DynamoRunStore()
+        runs.create(run("first"))
+        requests.clear()
+
+        runs.create_all([run(f"run-{n}") for n in range(26)])
+
+        assert requests == ["TransactWriteItems"] * 2
+
     def test_a_resolved_step_is_answered_without_a_read(self, requests: list[str]) -> None:
         runs = DynamoRunStore()
         resolved, _ = runs.resolve_step(row(StepStatus.SUCCESS), leaves=frozenset({None}))

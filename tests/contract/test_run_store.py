@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -67,6 +68,55 @@ def success(index: int = 0, **changes: Any) -> StepRow:
         finished_at=LATER,
     )
     return replace(row, **changes)
+
+
+class TestCreateAll:
+    def test_many_runs_are_created_at_once_and_read_back_as_they_were(
+        self, runs: RunStore, new_run: Any
+    ) -> None:
+        asked = [new_run(f"run-{n:02}", tags={"n": str(n)}) for n in range(60)]
+
+        created = runs.create_all(asked)
+
+        assert created == [(run, True) for run in asked]
+        assert [runs.get(run.run_id) for run in asked] == asked
+
+    def test_none_and_one_are_fine(self, runs: RunStore, new_run: Any) -> None:
+        run = new_run()
+
+        assert runs.create_all([]) == []
+        assert runs.create_all([run]) == [(run, True)]
+
+    def test_those_that_exist_are_answered_as_they_are_and_the_others_created(
+        self, runs: RunStore, new_run: Any
+    ) -> None:
+        first = new_run("run-1", tags={"from": "first"}, status=RunStatus.STARTED)
+        runs.create(first)
+
+        created = runs.create_all([new_run(f"run-{n}") for n in range(3)])
+
+        assert created == [(new_run("run-0"), True), (first, False), (new_run("run-2"), True)]
+
+    def test_large_runs_are_created_too(self, runs: RunStore, new_run: Any) -> None:
+        noise = random.Random(1)
+        large = [
+            new_run(f"run-{n}", run_config={"ops": {"a": noise.randbytes(100_000).hex()}})
+            for n in range(4)
+        ]
+
+        created = runs.create_all(large)
+
+        assert created == [(run, True) for run in large]
+
+    def test_two_callers_at_once_create_each_run_once(
+        self, runs: RunStore, new_run: Any, at_once: Any
+    ) -> None:
+        asked = [new_run(f"run-{n}") for n in range(10)]
+
+        answers = at_once([lambda: runs.create_all(asked)] * 3)
+
+        created = [run.run_id for one in answers for run, is_new in one if is_new]
+        assert sorted(created) == [run.run_id for run in asked]
 
 
 class TestCreate:

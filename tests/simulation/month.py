@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import random
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -298,6 +298,10 @@ class _Ports:
     def enqueue(self, run_id: str) -> None:
         month = self._month
         month.loop.call_soon(lambda: month.event(lambda: admit(month.services, run_id)))
+
+    def enqueue_all(self, run_ids: Sequence[str]) -> None:
+        for run_id in run_ids:
+            self.enqueue(run_id)
 
     def wake(self, event: Mapping[str, Any]) -> None:
         """No backfill is in this month."""

@@ -1,4 +1,4 @@
-"""Lambda ``queue``: admits one run, or does what an alarm was set for.
+"""Lambda ``queue``: admits one run, or some, or does what an alarm was set for.
 
 Submit invokes it asynchronously, so Lambda retries it; alarms come from their state machine, which does.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tidegate.app.runs.admit import admit
+from tidegate.app.runs.admit import admit, admit_all
 from tidegate.app.upkeep.wake import wake
 from tidegate.handlers.environment import services
 from tidegate.handlers.observe import logger
@@ -18,5 +18,7 @@ def handler(event: dict[str, Any], context: Any) -> None:
     logger.append_keys(run_id=event.get("run_id"), task=event.get("kind"))
     if "kind" in event:
         wake(services(), event)
+    elif "run_ids" in event:
+        admit_all(services(), event["run_ids"])
     else:
         admit(services(), event["run_id"])

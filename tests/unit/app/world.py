@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -85,6 +85,9 @@ class WakeUps:
 
     def enqueue(self, run_id: str) -> None:
         self.waiting.append(run_id)
+
+    def enqueue_all(self, run_ids: Sequence[str]) -> None:
+        self.waiting += run_ids
 
 
 class BackfillEvents:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -10,6 +11,7 @@ from pynamodb.expressions.update import Action
 
 from tidegate.adapters.dynamodb import write
 from tidegate.adapters.dynamodb.models import NodeRow, RunRow, RunsTable, StepStateRow
+from tidegate.adapters.dynamodb.packed import MAX_BYTES
 from tidegate.adapters.dynamodb.run_listing import CALENDAR, find_runs, job_calendar
 from tidegate.adapters.dynamodb.run_rows import (
     RUN,
@@ -24,15 +26,19 @@ from tidegate.adapters.dynamodb.run_rows import (
     step_of,
 )
 from tidegate.adapters.dynamodb.table import translated
+from tidegate.adapters.dynamodb.transaction import Transaction
 from tidegate.adapters.text import storable
 from tidegate.domain.arrival import Arrival, Gathered
 from tidegate.domain.retention import calendar_expires, parts_expire, run_expires
 from tidegate.domain.run import Run, RunStatus, StepRow, StepStatus, StopCause
+from tidegate.errors import ConflictError
 from tidegate.ports import Clock, Page
 
 ABSENT: Condition = RunsTable.pk.does_not_exist()
 PRESENT: Condition = RunsTable.pk.exists()
 
+_CREATED_AT_ONCE = 25
+"""Runs put in one transaction: at most, and no more than fit one row by their size; it may have 100 writes, and 4 MB."""
 _CALENDAR_KNOWN = 4096
 """Days and months this process remembers to have entered; then it forgets them all and enters them again."""
 
@@ -103,6 +109,25 @@ class DynamoRunStore:
         self._enter(job_calendar(run.job), row.order[:7])
         stored, created = write.put("runs.create", row, ABSENT)
         return (run_of(stored), created)
+
+    def create_all(self, runs: Sequence[Run]) -> list[tuple[Run, bool]]:
+        """As ``create``, 25 of them in a transaction: one call, and 1 write unit more for each KB.
+
+        Where one of them exists already, or is being created at this moment, each is put by itself.
+        """
+        if len(runs) < 2:
+            return [self.create(run) for run in runs]
+        for day in {order_of(run)[:10] for run in runs}:
+            self._enter(CALENDAR, day)
+        for job, month in {(run.job, order_of(run)[:7]) for run in runs}:
+            self._enter(job_calendar(job), month)
+        found: list[tuple[Run, bool]] = []
+        for some in _batches(runs):
+            if _created(some):
+                found += [(run, True) for run, _ in some]
+            else:
+                found += [self.create(run) for run, _ in some]
+        return found
 
     def get(self, run_id: str) -> Run | None:
         """Key: pk run id, sk ``run``. 1 read unit for each 4 KB."""
@@ -304,6 +329,32 @@ class DynamoRunStore:
         if len(self._calendar) >= _CALENDAR_KNOWN:
             self._calendar.clear()
         self._calendar.add((calendar, entry))
+
+
+def _batches(runs: Sequence[Run]) -> Iterator[list[tuple[Run, RunRow]]]:
+    """Runs with their rows, as many at a time as fit a transaction."""
+    batch: list[tuple[Run, RunRow]] = []
+    size = 0
+    for run in runs:
+        row = run_row(run)
+        if batch and (len(batch) == _CREATED_AT_ONCE or size + len(row.asked) > MAX_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append((run, row))
+        size += len(row.asked)
+    if batch:
+        yield batch
+
+
+def _created(batch: Sequence[tuple[Run, RunRow]]) -> bool:
+    """Put all of them; False: none was put, because one exists, or is in the hands of another call."""
+    transaction = Transaction("runs.create_all")
+    for run, row in batch:
+        transaction.put(row, name=run.run_id, condition=ABSENT)
+    try:
+        return not transaction.commit()
+    except ConflictError:
+        return False
 
 
 def _resolution(row: StepRow) -> list[Action]:

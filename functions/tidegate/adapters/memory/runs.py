@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from threading import RLock
@@ -31,6 +32,9 @@ class MemoryRunStore:
             stored = replace(run, run_config=config, tags=tags, reason=storable(run.reason))
             self._runs[run.run_id] = stored
             return stored, True
+
+    def create_all(self, runs: Sequence[Run]) -> list[tuple[Run, bool]]:
+        return [self.create(run) for run in runs]
 
     def get(self, run_id: str) -> Run | None:
         return self._runs.get(run_id)

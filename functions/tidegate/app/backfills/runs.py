@@ -9,7 +9,7 @@ from typing import Any
 
 from tidegate.app.runs.cancel import request_cancel
 from tidegate.app.runs.planning import plan_of
-from tidegate.app.runs.submit import RunRequest, submit
+from tidegate.app.runs.submit import RunRequest, new_run, submit_all
 from tidegate.app.services import Services
 from tidegate.domain.backfills.backfill import BACKFILL_RUN_TAG, Backfill, BackfillRun, Chunk
 from tidegate.domain.backfills.graph import Nodes
@@ -44,14 +44,16 @@ class Outcome:
 def submit_chunk(services: Services, backfill: Backfill, nodes: Nodes, chunk: Chunk) -> list[str]:
     """Ask for all runs of a chunk, on the code that is deployed now. Twice is once. Answers why some cannot be."""
     notes = []
+    runs = []
     for place, one in enumerate(chunk.runs):
         try:
-            submit(services, _request(services, backfill, nodes, chunk, place))
+            runs.append(new_run(services, _request(services, backfill, nodes, chunk, place)))
         except REFUSALS as error:
             notes.append(str(error))
             services.store.automation.run_ended(
                 backfill.backfill_id, chunk.number, place, done=(), failed=one.assets, skipped=()
             )
+    submit_all(services, runs)
     return notes
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
+
 from tidegate.app.runs.cancel import carry_out
 from tidegate.app.runs.claim import claim_of
 from tidegate.app.runs.conflict import give_up_place, take_place
@@ -14,6 +17,8 @@ from tidegate.domain.event import EventKind
 from tidegate.domain.run import RunStatus, StopCause
 from tidegate.errors import DeploymentError, NotFoundError
 from tidegate.ports import Event
+
+logger = logging.getLogger(__name__)
 
 
 def admit(services: Services, run_id: str) -> None:
@@ -45,6 +50,23 @@ def admit(services: Services, run_id: str) -> None:
         launch(services, grant.launch)
     if grant.claim.state is ClaimState.WAITING:
         _while_it_waits(services, run_id)
+
+
+def admit_all(services: Services, run_ids: Sequence[str]) -> None:
+    """Admit each; what goes wrong with one does not keep the others.
+
+    Raises:
+        Exception: what went wrong first. Repeated, it goes on where it stopped.
+    """
+    wrong: Exception | None = None
+    for run_id in run_ids:
+        try:
+            admit(services, run_id)
+        except Exception as error:
+            logger.exception("run_not_admitted", extra={"run_id": run_id})
+            wrong = wrong or error
+    if wrong is not None:
+        raise wrong
 
 
 def _while_it_waits(services: Services, run_id: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -67,15 +67,32 @@ def submit(services: Services, request: RunRequest) -> Run:
     Raises:
         UnknownJobError, UnknownAssetError, UnknownPartitionError, ConfigError, RequestError: nothing was created.
     """
-    run = _new_run(services, request)
+    run = new_run(services, request)
     publish_manifest(services)
     stored, created = services.store.runs.create(run)
+    stored = _in_its_place(services, stored, is_new=created)
     if stored.status is RunStatus.QUEUED:
-        stored = _placed(services, stored, is_new=created)
-    if stored.status is RunStatus.QUEUED:
-        _wake_queue(services, stored)
-    logger.info("run_submitted", extra={"run_id": stored.run_id, "run_created": created})
+        _wake_queue(services, [stored])
     return stored
+
+
+def submit_all(services: Services, runs: Sequence[Run]) -> None:
+    """As ``submit``, for runs that ``new_run`` has made, and in fewer calls."""
+    if not runs:
+        return
+    publish_manifest(services)
+    stored = [
+        _in_its_place(services, run, is_new=created)
+        for run, created in services.store.runs.create_all(runs)
+    ]
+    _wake_queue(services, [run for run in stored if run.status is RunStatus.QUEUED])
+
+
+def _in_its_place(services: Services, run: Run, *, is_new: bool) -> Run:
+    if run.status is RunStatus.QUEUED:
+        run = _placed(services, run, is_new=is_new)
+    logger.info("run_submitted", extra={"run_id": run.run_id, "run_created": is_new})
+    return run
 
 
 def _placed(services: Services, run: Run, *, is_new: bool) -> Run:
@@ -87,16 +104,25 @@ def _placed(services: Services, run: Run, *, is_new: bool) -> Run:
         return run
 
 
-def _wake_queue(services: Services, run: Run) -> None:
-    """The run is there, so it is answered even if the queue could not be woken: else the caller would ask for another one.
-    The sweep finds it."""
+def _wake_queue(services: Services, runs: Sequence[Run]) -> None:
+    """The runs are there, so they are answered even if the queue could not be woken: else the caller would ask for others.
+    The sweep finds them."""
     try:
-        services.queue.enqueue(run.run_id)
+        if len(runs) == 1:
+            services.queue.enqueue(runs[0].run_id)
+        elif runs:
+            services.queue.enqueue_all([run.run_id for run in runs])
     except StoreError as error:
-        logger.warning("queue_not_woken", extra={"run_id": run.run_id, "reason": str(error)})
+        ids = [run.run_id for run in runs]
+        logger.warning("queue_not_woken", extra={"run_ids": ids, "reason": str(error)})
 
 
-def _new_run(services: Services, request: RunRequest) -> Run:
+def new_run(services: Services, request: RunRequest) -> Run:
+    """The run that is asked for; nothing is written.
+
+    Raises:
+        UnknownJobError, UnknownAssetError, UnknownPartitionError, ConfigError, RequestError: there can be no such run.
+    """
     manifest = services.manifests.current
     job = manifest.job(request.job)
     steps = manifest.steps_of(request.job, request.assets)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -39,6 +40,18 @@ def test_the_run_is_handed_to_the_queue_function(monkeypatch: pytest.MonkeyPatch
         "InvocationType": "Event",
         "Payload": b'{"run_id": "run-1"}',
     }
+
+
+def test_many_runs_are_handed_on_25_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    service = Lambda()
+    monkeypatch.setattr(queue, "client", lambda name: service)
+    run_ids = [f"run-{n}" for n in range(60)]
+
+    queue.LambdaRunQueue("tidegate-queue").enqueue_all(run_ids)
+
+    told = [json.loads(call["Payload"])["run_ids"] for call in service.calls]
+    assert [len(one) for one in told] == [25, 25, 10]
+    assert [one for some in told for one in some] == run_ids
 
 
 @pytest.mark.parametrize(
