@@ -45,6 +45,8 @@ class Invocation:
     """Of the value for which the step runs, when it is mapped over a dynamic output."""
     is_whole_run: bool = False
     """All steps of the run are to be run, one after the other; ``step`` names none."""
+    fails_fast: bool = False
+    """Of a whole run: once a step has failed, no other begins."""
     collected: dict[int, tuple[str, ...]] = field(default_factory=dict)
     """Place of a source that an input collects -> the mapping keys of the values there are, in order."""
     done_in: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -68,6 +70,7 @@ class Invocation:
             "missing": list(self.missing),
             "mapping_key": self.mapping_key,
             "is_whole_run": self.is_whole_run,
+            "fails_fast": self.fails_fast,
             "collected": {str(place): list(keys) for place, keys in self.collected.items()},
             "done_in": {run_id: list(steps) for run_id, steps in self.done_in.items()},
             "dynamic_partitions": self.dynamic_partitions,
@@ -90,6 +93,7 @@ class Invocation:
             missing=tuple(document["missing"]),
             mapping_key=document.get("mapping_key"),
             is_whole_run=document.get("is_whole_run", False),
+            fails_fast=document.get("fails_fast", False),
             collected={
                 int(place): tuple(keys) for place, keys in document.get("collected", {}).items()
             },

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 INLINE_LOG_BYTES = 32 * 1024
 """More log than this goes to the data bucket; the report then says where."""
+WHOLE_LOG_BYTES = 4 * 1024 * 1024
+"""So much log of all attempts together is in the report of a whole run."""
 _JSON = "application/json"
 _SHOWN = 300
 
@@ -141,16 +143,16 @@ def execute(
         return failed_report(invocation, failure_of(error), started_at, now())
     resources = {DEFAULT_IO_MANAGER: BucketIOManager(bucket), **job.resources}
 
-    def finish(report: Report) -> Report:
+    def ended() -> None:
         leave_if_forked(process)
-        return _with_logs_apart(report, bucket)
 
     if step is None:
-        report = run_whole(invocation, job, steps, resources, now, finish=finish)
-        leave_if_forked(process)
-        return report
+        logs = _LogsApart(bucket, WHOLE_LOG_BYTES)
+        return run_whole(invocation, job, steps, resources, now, ended=ended, finish=logs.finish)
     around = Surroundings(steps=steps, resources=resources, now=now)
-    return finish(run_step(step, invocation, around).report)
+    report = run_step(step, invocation, around).report
+    ended()
+    return _LogsApart(bucket, INLINE_LOG_BYTES).finish(report)
 
 
 def leave_if_forked(process: int) -> None:
@@ -162,20 +164,27 @@ def leave_if_forked(process: int) -> None:
         os._exit(0)
 
 
-def _with_logs_apart(report: Report, bucket: DataBucket) -> Report:
-    """The report, its log in the bucket when it is long. A log that cannot be stored does not fail the step."""
-    lines = json_lines(report.logs)
-    if len(lines) <= INLINE_LOG_BYTES:
-        return report
-    key = f"logs/{_name(report)}.jsonl"
-    try:
-        bucket.put_object(key, lines, content_type="application/jsonl")
-    except OutputError as error:
-        note = replace(
-            report.logs[-1], level="WARNING", message=f"The log could not be stored: {error}"
-        )
-        return replace(report, logs=(note,))
-    return replace(report, logs=(), logs_key=key)
+class _LogsApart:
+    """Puts logs that are long, or too many together, into the bucket."""
+
+    def __init__(self, bucket: DataBucket, most: int) -> None:
+        self._bucket, self._left = bucket, most
+
+    def finish(self, report: Report) -> Report:
+        """The report, its log in the bucket if need be. A log that cannot be stored does not fail the step."""
+        lines = json_lines(report.logs)
+        if len(lines) <= min(INLINE_LOG_BYTES, self._left):
+            self._left -= len(lines)
+            return report
+        key = f"logs/{_name(report)}.jsonl"
+        try:
+            self._bucket.put_object(key, lines, content_type="application/jsonl")
+        except OutputError as error:
+            note = replace(
+                report.logs[-1], level="WARNING", message=f"The log could not be stored: {error}"
+            )
+            return replace(report, logs=(note,))
+        return replace(report, logs=(), logs_key=key)
 
 
 def _steps(

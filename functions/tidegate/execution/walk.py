@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from tidegate.domain.arrival import (
@@ -62,10 +62,11 @@ class Walk:
         *,
         retries: bool = True,
         first: int = 0,
+        ended: Callable[[], None] = lambda: None,
     ) -> None:
-        """``first``: number of the first step, as reports have it."""
+        """``first``: number of the first step, as reports have it. ``ended`` is called after each attempt of a step."""
         self._steps, self._base, self._around, self._retries = steps, base, around, retries
-        self._first = first
+        self._first, self._ended = first, ended
         self._results: dict[int, StepResult] = {}
         self.plan = plan_of(steps)
 
@@ -106,7 +107,9 @@ class Walk:
             mapping_key=planned.mapping_key,
             collected=dict(self._collected(planned)),
         )
-        outcomes = run_attempts(step, invocation, self._around, retries=self._retries)
+        outcomes = run_attempts(
+            step, invocation, self._around, retries=self._retries, ended=self._ended
+        )
         return StepResult.of(step, planned.key, outcomes)
 
     def _decide(self, planned: PlanStep, gathered: Gathered) -> Decision:

@@ -28,42 +28,58 @@ def run_whole(
     resources: Mapping[str, Any],
     now: Callable[[], datetime],
     *,
+    ended: Callable[[], None],
     finish: Callable[[Report], Report],
 ) -> Report:
-    """Run the steps one after the other, with resources set up once. ``finish`` is given each attempt's report.
+    """Run the steps one after the other, with resources set up once.
 
-    A failed step does not stop branches that do not need it. Told to stop, what has not begun is left.
+    A failed step does not stop branches that do not need it, unless the run fails fast. Told to stop, what has not begun is
+    left.
+
+    Args:
+        ended: Called after each attempt of a step.
+        finish: Is given each attempt's report.
     """
-    started_at, stopped = now(), None
-    with ResourceScope(
+    started_at, error = now(), None
+    scope = ResourceScope(
         resources,
         run_config=invocation.run_config,
         run_id=invocation.run_id,
         run_tags=invocation.tags,
-    ) as scope:
-        walk = Walk(
-            list(steps.values()),
-            replace(invocation, attempt=1, is_whole_run=False),
-            Surroundings(steps=steps, resources=resources, now=now, scope=scope),
-            retries=executor_of(job.executor, invocation.run_config).retries,
-            first=FIRST_WITHIN,
-        )
-        try:
-            for result in walk.run():
-                if isinstance(result.error, StepStopped):
-                    stopped = result.error
-                    break
-        except StepStopped as between:
-            stopped = between
+    )
+    walk = Walk(
+        list(steps.values()),
+        replace(invocation, attempt=1, is_whole_run=False),
+        Surroundings(steps=steps, resources=resources, now=now, scope=scope),
+        retries=executor_of(job.executor, invocation.run_config).retries,
+        first=FIRST_WITHIN,
+        ended=ended,
+    )
+    try:
+        with scope:
+            error = _run(walk, invocation.fails_fast)
+    except BaseException as raised:  # noqa: BLE001 - a resource that is torn down is the user's code
+        ended()
+        error = raised
     return Report(
         run_id=invocation.run_id,
         index=invocation.index,
         attempt=invocation.attempt,
         started_at=started_at,
         finished_at=now(),
-        failure=None if stopped is None else failure_of(stopped),
+        failure=None if error is None else failure_of(error),
         within=tuple(_within(number, one, finish) for number, one in walk.results.items()),
     )
+
+
+def _run(walk: Walk, fails_fast: bool) -> BaseException | None:
+    """Answers what stopped it before its end, if it was told to."""
+    for result in walk.run():
+        if isinstance(result.error, StepStopped):
+            return result.error
+        if fails_fast and result.state is StepState.FAILURE:
+            break
+    return None
 
 
 def _within(number: int, result: StepResult, finish: Callable[[Report], Report]) -> StepWithin:

@@ -11,8 +11,10 @@ from tidegate import (
     AssetExecutionContext,
     Definitions,
     MetadataValue,
+    OpExecutionContext,
     Output,
     asset,
+    in_process_executor,
     job,
     op,
 )
@@ -56,7 +58,18 @@ def wordy() -> Output[int]:
     return Output(1, metadata={"text": "x" * MAX_INLINE_BYTES})
 
 
-DEFS = Definitions(assets=[raw, total, talkative, wordy])
+@op
+def chatty(context: OpExecutionContext) -> None:
+    context.log.info("1000 letters %s", "x" * 1000)
+
+
+@job(executor_def=in_process_executor)
+def chatter() -> None:
+    for place in range(4):
+        chatty.alias(f"chatty_{place}")()
+
+
+DEFS = Definitions(assets=[raw, total, talkative, wordy], jobs=[chatter])
 
 
 def test_steps_pass_values_through_the_bucket(bucket: Any) -> None:
@@ -101,6 +114,19 @@ def test_a_long_log_goes_to_the_bucket_and_the_report_says_where(bucket: Any) ->
     lines = bucket.objects["logs/r1/4/2.jsonl"].body.splitlines()
     assert len(lines) == 2000
     assert json.loads(lines[1999])[1:] == ["INFO", "line 1999 of what is to be said"]
+
+
+def test_of_a_whole_run_only_so_much_log_is_in_the_report(
+    bucket: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(user_code, "WHOLE_LOG_BYTES", 3000)
+
+    whole = invocation(job="chatter", step="in_process", index=0, attempt=1, is_whole_run=True)
+    report = Report.from_json(handle(whole, defs=DEFS, bucket=bucket))
+
+    keys = [one.reports[-1].logs_key for one in report.within]
+    assert keys == [None, None, "logs/r1/3/1.jsonl", "logs/r1/4/1.jsonl"]
+    assert b"1000 letters" in bucket.objects["logs/r1/4/1.jsonl"].body
 
 
 def test_a_log_that_cannot_be_stored_does_not_fail_the_step(bucket: Any) -> None:

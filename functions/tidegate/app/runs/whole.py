@@ -15,7 +15,7 @@ from tidegate.app.runs.planning import keep_mapping_keys
 from tidegate.app.runs.stop import tell_skipped
 from tidegate.app.services import Services
 from tidegate.app.steps.hooks import call_step_hooks
-from tidegate.app.steps.record import SHOWN, record, row_of
+from tidegate.app.steps.record import SHOWN, failed_for_good, record, row_of
 from tidegate.domain.arrival import Arrival
 from tidegate.domain.plan import FAILED, PlanStep
 from tidegate.domain.run import Run, StepRow, StepStatus
@@ -55,6 +55,18 @@ def keep_within(services: Services, run: Run, plan: WholePlan, report: Report) -
             services.store.runs.gather(run.run_id, FAILED, Arrival(arrived=number))
 
 
+def as_written(services: Services, run: Run, report: Report) -> Report:
+    """What of a report is in the rows of the steps."""
+    rows = {row.index: row.fingerprint for row in services.store.runs.steps(run.run_id)}
+    within = (
+        one
+        for one in report.within
+        if one.index in rows
+        and rows[one.index] == next((last.fingerprint() for last in one.reports[-1:]), None)
+    )
+    return replace(report, within=tuple(within))
+
+
 def record_within(services: Services, run: Run, plan: WholePlan, report: Report) -> None:
     """The steps' materializations and events, attempt by attempt, and their hooks. Twice is once."""
     now = services.clock.now()
@@ -68,7 +80,7 @@ def record_within(services: Services, run: Run, plan: WholePlan, report: Report)
             )
             record(services, run, step, row, attempt)
         if one.reports:
-            row = row_of(run, step, one.reports[-1], now)
+            row = _row(services, run, step, one)
             record(services, run, step, row, one.reports[-1])
             call_step_hooks(services, run, reached, row)
         else:
@@ -99,7 +111,7 @@ def _walked(report: Report, plan: WholePlan) -> Iterator[tuple[WholePlan, StepWi
 def _row(services: Services, run: Run, step: PlanStep, one: StepWithin) -> StepRow:
     now = services.clock.now()
     if one.reports:
-        return row_of(run, step, one.reports[-1], now)
+        return failed_for_good(row_of(run, step, one.reports[-1], now))
     return StepRow(
         run_id=run.run_id,
         index=one.index,

@@ -17,11 +17,11 @@ from tidegate.app.runs.claim import step_released
 from tidegate.app.runs.launch import launch
 from tidegate.app.runs.planning import keep_mapping_keys, plan_of
 from tidegate.app.runs.stop import tell_stopped
-from tidegate.app.runs.whole import check_within, keep_within, record_within
+from tidegate.app.runs.whole import as_written, check_within, keep_within, record_within
 from tidegate.app.services import Services
 from tidegate.app.steps.advance import advance
 from tidegate.app.steps.hooks import call_step_hooks, hook_ended
-from tidegate.app.steps.record import record, row_of
+from tidegate.app.steps.record import failed_for_good, record, row_of
 from tidegate.app.steps.retry import await_retry, begin_retry, retry_of
 from tidegate.app.steps.task import compute_of_attempt
 from tidegate.domain.deadline import fails_fast
@@ -60,7 +60,7 @@ def complete(services: Services, outcome: Mapping[str, Any]) -> None:
     step = plan.step(index)
     report = _report(services, outcome, run, plan, step, attempt)
     keep_mapping_keys(services, report)
-    if isinstance(plan, WholePlan):
+    if isinstance(plan, WholePlan) and not run.status.is_finished:
         keep_within(services, run, plan, report)
     ended = _ended(services, run, plan, step, report)
     row, wrote = services.store.runs.resolve_step(ended, leaves=_STARTED)
@@ -80,6 +80,9 @@ def complete(services: Services, outcome: Mapping[str, Any]) -> None:
             # Canceled since, it says so; what is told here is how the attempt ended.
             was = replace(ended, retry_at=row.retry_at)
             record(services, run, step, was if row.status is StepStatus.CANCELED else row, report)
+    elif isinstance(plan, WholePlan):
+        # Cancelled between the rows of its steps and its own: what is written is told.
+        record_within(services, run, plan, as_written(services, run, report))
     _go_on(services, run, plan, row)
 
 
@@ -113,12 +116,27 @@ def _go_on(services: Services, run: Run, plan: RunPlan, row: StepRow) -> None:
     call_step_hooks(services, run, plan, row)
     if goes_on:
         await_retry(services, row)
-    elif row.status is StepStatus.FAILURE and fails_fast(run.tags, services.settings):
-        reason = f"step failed: {plan.step(row.index).key}; the rest was stopped (fail-fast)"
+    elif (failed := _failed_fast(services, run, plan, row)) is not None:
+        reason = f"step failed: {failed}; the rest was stopped (fail-fast)"
         stop_run(services, run.run_id, reason=reason, cause=StopCause.STEP_FAILURE)
     else:
         # What the step has made may have opened steps that are mapped over it.
         launch(services, advance(services, run, plan_of(services, run), row))
+
+
+def _failed_fast(services: Services, run: Run, plan: RunPlan, row: StepRow) -> str | None:
+    """The step for whose sake the rest of the run is stopped now. A whole run has stopped by itself, at its first."""
+    if not fails_fast(run.tags, services.settings):
+        return None
+    rows = [row]
+    if isinstance(plan, WholePlan) and row.status is StepStatus.SUCCESS:
+        rows = services.store.runs.steps(run.run_id)
+    failed = [
+        plan.step(one.index).key
+        for one in rows
+        if one.status is StepStatus.FAILURE and plan.is_shown(one.index)
+    ]
+    return next(iter(failed), None)
 
 
 def _identity(outcome: Mapping[str, Any]) -> tuple[str, int, int]:
@@ -135,9 +153,7 @@ def _ended(services: Services, run: Run, plan: RunPlan, step: PlanStep, report: 
         return row
     retry = retry_of(services, run, plan, step.index, report.attempt, failure)
     if retry is None:
-        if report.attempt == 1:
-            return row
-        return replace(row, reason=f"{row.reason} (attempt {report.attempt}, the last)")
+        return failed_for_good(row)
     again, is_on_ecs = retry
     return replace(
         row,

@@ -40,6 +40,13 @@ def row_of(run: Run, step: PlanStep, report: Report, now: datetime) -> StepRow:
     )
 
 
+def failed_for_good(row: StepRow) -> StepRow:
+    """The row of an attempt that failed and has none after it."""
+    if not row.failed or row.attempt == 1:
+        return row
+    return replace(row, reason=f"{row.reason} (attempt {row.attempt}, the last)")
+
+
 def record(services: Services, run: Run, step: PlanStep, row: StepRow, report: Report) -> None:
     """Its materializations, then its events. Twice is once."""
     assets = services.manifests.get(run.manifest).assets

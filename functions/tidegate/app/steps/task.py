@@ -10,6 +10,7 @@ from tidegate.app.runs.planning import collected
 from tidegate.app.runs.reuse import done_upstream
 from tidegate.app.services import Services
 from tidegate.domain.arrival import Gathered
+from tidegate.domain.deadline import fails_fast
 from tidegate.domain.escalation import ESCALATE, compute_of
 from tidegate.domain.execution import StepTask
 from tidegate.domain.plan import PlanStep, RunPlan
@@ -49,6 +50,7 @@ def task_of(
     services: Services, run: Run, plan: RunPlan, step: PlanStep, attempt: int, gathered: Gathered
 ) -> StepTask:
     """What the attempt's execution is given."""
+    is_whole = isinstance(plan, WholePlan)
     return StepTask(
         run_id=run.run_id,
         index=step.index,
@@ -70,7 +72,8 @@ def task_of(
             tags=run.tags,
             missing=tuple(sorted(gathered.missing)),
             mapping_key=step.mapping_key,
-            is_whole_run=isinstance(plan, WholePlan),
+            is_whole_run=is_whole,
+            fails_fast=is_whole and fails_fast(run.tags, services.settings),
             collected=collected(services, run, plan, step),
             dynamic_partitions=keys_for_step(services, run, step.assets),
             done_in=done_upstream(run, plan, step),

@@ -11,6 +11,7 @@ import pytest
 
 from tests.unit.app.manifests import manifest_of, step_doc
 from tests.unit.app.world import START, World
+from tidegate.app.runs.cancel import cancel
 from tidegate.app.steps.complete import complete
 from tidegate.domain.plan import PlanStep, RunPlan
 from tidegate.domain.settings import Settings
@@ -102,6 +103,34 @@ def test_a_function_that_dies_at_any_call_and_is_called_again_changes_nothing(af
         {"a": "SUCCESS", "b": "FAILURE", "c": "SKIPPED"},
     )
     assert last - first > 15
+
+
+def test_a_run_that_is_cancelled_while_its_report_comes_in_tells_all_that_it_shows() -> None:
+    calm = in_process()
+    run_id, state = begun(calm)
+    first = calm.trouble.calls
+    complete(calm.services, outcome(state, whole(run_id)))
+    last = calm.trouble.calls
+    endings = set()
+
+    for number in range(first, last):
+        tg = in_process()
+        run_id, state = begun(tg)
+        tg.trouble.at, tg.trouble.after = number, True
+        tg.trouble.action = lambda tg=tg, run=run_id: cancel(tg.services, run)  # type: ignore[misc]
+        complete(tg.services, outcome(state, whole(run_id)))
+        tg.trouble.at = -1
+
+        status, _, steps, events, in_use = ending(tg, run_id)
+        endings.add(status)
+        told = {one.split()[1]: one.split()[0] for one in events if one.startswith("STEP_")}
+        shown = {key: f"STEP_{was}" for key, was in steps.items() if was != "PENDING"}
+        for key, kind in shown.items():
+            kinds = {one.split()[0] for one in events if one.split()[1] == key}
+            assert kind in kinds, f"cancelled at call {number}: {key}"
+        assert set(told) - {"in_process"} == set(shown), f"cancelled at call {number}"
+        assert not any(in_use.values()), f"cancelled at call {number}"
+    assert endings == {"CANCELED", "FAILURE"}
 
 
 def test_it_wants_the_most_of_each_pool_that_a_step_wants() -> None:
