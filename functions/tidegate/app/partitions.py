@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -63,19 +64,34 @@ def space_of(
 # What a run is for
 
 
-def check_partition(
-    services: Services,
-    manifest: Manifest,
-    job: JobDoc,
-    assets: Sequence[str] | None,
-    tags: dict[str, str],
-) -> None:
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """The partitions that runs of a job, of the same assets, may be for at one moment."""
+
+    definition: PartitionsDefinition | None
+    """None: nothing in such a run is partitioned."""
+    at: datetime
+    known: Numbers
+
+
+def offered(
+    services: Services, manifest: Manifest, job: JobDoc, assets: Sequence[str] | None
+) -> Offered:
+    """
+    Raises:
+        RequestError: the assets are partitioned differently.
+    """
+    definition = _shared(manifest, job, assets)
+    return Offered(definition, services.clock.now(), dynamic_numbers(services, [definition]))
+
+
+def check_partition(partitions: Offered, tags: dict[str, str]) -> None:
     """Whether a run may be for the partition, or the range of partitions, that its tags name.
 
     Raises:
         UnknownPartitionError, InvocationError, RequestError: there is none such, or one is needed.
     """
-    definition = _shared(manifest, job, assets)
+    definition, now, known = partitions.definition, partitions.at, partitions.known
     key, key_range = tags.get(PARTITION_TAG), range_of(tags)
     if definition is None:
         if key is not None or key_range is not None:
@@ -85,7 +101,6 @@ def check_partition(
                 mend="Leave it out.",
             )
         return
-    now, known = services.clock.now(), dynamic_numbers(services, [definition])
     if key is not None and key_range is not None:
         raise RequestError(
             "A run is for one partition, or for a range, not for both.", mend="Give one of them."

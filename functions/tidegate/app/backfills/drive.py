@@ -1,8 +1,8 @@
 """Driving a backfill on: counting what came of its runs, asking for the next chunk of them, and ending it.
 
-One step asks for one chunk, which is decided in one write, conditional on the version of the backfill, and then submitted
-under ids that follow from it; so whatever is repeated or happens at once, each partition is asked for once. The next step
-comes when a run ends, or right after, while there is room for more runs; nothing waits for a timer.
+One step asks for some chunks, one after the other. Each is decided in one write, conditional on the version of the backfill, and
+then submitted under ids that follow from it; so whatever is repeated or happens at once, each partition is asked for once. The next
+step comes when a run ends, or right after, while there is room for more runs; nothing waits for a timer.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ BUS_DETAIL_TYPE = "tidegate.backfill"
 TAKEN_OVER_AFTER = timedelta(seconds=30)
 """A chunk is in the hands of the call that opened it, or of its repeat, until then."""
 MOST_FOLDED = 25
+CHUNKS_AT_ONCE = 8
+"""Chunks that one call asks for, without reading the backfill again in between."""
 RUN = "run/"
 """The name of a call that the end of a run has caused begins so."""
 
@@ -92,7 +94,7 @@ def repair(services: Services, backfill_id: str, grace: timedelta) -> bool:
 
 
 def advance(services: Services, backfill_id: str, *, by: str) -> None:
-    """One step: take up what was left lying, then ask for one chunk, or end, if it is time.
+    """One step: take up what was left lying, then ask for the next chunks, or end, if it is time.
 
     ``by`` names the call; a repeat has the same name.
     """
@@ -147,21 +149,30 @@ class _Step:
             return False
         if known.status is BackfillStatus.CANCELING and not self._by.startswith(RUN):
             cancel_runs(self._services, known, self._chunks)
-        changed, over = folded(known, self._nodes, self._chunks[:MOST_FOLDED])
-        rest = [one for one in self._chunks if one not in over]
-        now = progress(changed, self._nodes, rest)
-        if known.status is BackfillStatus.REQUESTED:
-            opened = self._open(changed, over, now)
-            if opened is not None:
-                return opened
-        return self._end(changed, over, rest, now)
+        for turn in range(CHUNKS_AT_ONCE):
+            changed, over = folded(self._known, self._nodes, self._chunks[:MOST_FOLDED])
+            rest = [one for one in self._chunks if one not in over]
+            now = progress(changed, self._nodes, rest)
+            found = self._next(changed, now)
+            if found is None:
+                # What was submitted in the turns before may be over by now: only who reads again can tell.
+                return turn == 0 and self._end(changed, over, rest, now)
+            then, chunk = found
+            if not self._open(then, chunk, over):
+                return False
+            self._chunks = [*rest, replace(chunk, is_submitted=True)]
+            if self._submit(chunk):
+                break
+        wake(self._services, known.backfill_id, f"after/{self._chunks[-1].number}")
+        return True
 
     def _is_ours(self, chunk: Chunk) -> bool:
         return chunk.opened_by == self._by or self._now - chunk.opened_at >= TAKEN_OVER_AFTER
 
-    def _open(self, changed: Backfill, over: Sequence[Chunk], now: Progress) -> bool | None:
-        """Ask for the next chunk. None: there is none."""
-        found = next_chunk(
+    def _next(self, changed: Backfill, now: Progress) -> tuple[Backfill, Chunk] | None:
+        if changed.status is not BackfillStatus.REQUESTED:
+            return None
+        return next_chunk(
             changed,
             self._nodes,
             now,
@@ -169,22 +180,22 @@ class _Step:
             at=self._now,
             by=self._by,
         )
-        if found is None:
-            return None
-        then, chunk = found
+
+    def _open(self, then: Backfill, chunk: Chunk, over: Sequence[Chunk]) -> bool:
+        """Decide on a chunk. False: the backfill has changed."""
         store = self._services.store.automation
         if not store.change_backfill(self._known, then, opens=chunk, folds=over):
             return False
         self._known = replace(then, version=self._known.version + 1)
-        self._submit(chunk)
-        wake(self._services, self._known.backfill_id, f"after/{chunk.number}")
         return True
 
-    def _submit(self, chunk: Chunk) -> None:
+    def _submit(self, chunk: Chunk) -> list[str]:
+        """Ask for its runs. Answers why some were refused: those are over already."""
         notes = submit_chunk(self._services, self._known, self._nodes, chunk)
         self._services.store.automation.submitted(chunk)
         for note in notes:
             self._note(note)
+        return notes
 
     def _note(self, sentence: str) -> None:
         """Say what went wrong in the backfill itself; if others change it all the time, it is in the log only."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from tidegate.app.runs.cancel import request_cancel
 from tidegate.app.runs.planning import plan_of
-from tidegate.app.runs.submit import RunRequest, new_run, submit_all
+from tidegate.app.runs.submit import Kind, RunRequest, kind_of, new_run, submit_all
 from tidegate.app.services import Services
 from tidegate.domain.backfills.backfill import BACKFILL_RUN_TAG, Backfill, BackfillRun, Chunk
 from tidegate.domain.backfills.graph import Nodes
@@ -44,10 +44,14 @@ class Outcome:
 def submit_chunk(services: Services, backfill: Backfill, nodes: Nodes, chunk: Chunk) -> list[str]:
     """Ask for all runs of a chunk, on the code that is deployed now. Twice is once. Answers why some cannot be."""
     notes = []
-    runs = []
+    runs, kinds = [], dict[tuple[str, ...] | None, Kind]()
     for place, one in enumerate(chunk.runs):
         try:
-            runs.append(new_run(services, _request(services, backfill, nodes, chunk, place)))
+            request = _request(services, backfill, nodes, chunk, place)
+            kind = kinds.get(request.assets)
+            if kind is None:
+                kind = kinds[request.assets] = kind_of(services, request)
+            runs.append(new_run(services, request, kind))
         except REFUSALS as error:
             notes.append(str(error))
             services.store.automation.run_ended(
@@ -65,11 +69,14 @@ def _request(
     manifest = services.manifests.current
     job = manifest.job(backfill.job)
     assets = keys if job["assets"] is not None else None
-    steps = {step["key"] for step in manifest.steps_of(backfill.job, assets)}
+    config = backfill.run_config or job["run_config"]
+    if config is not None:
+        steps = {step["key"] for step in manifest.steps_of(backfill.job, assets)}
+        config = _config_for(config, steps)
     return RunRequest(
         job=backfill.job,
         assets=assets,
-        run_config=_config_for(backfill.run_config or job["run_config"], steps),
+        run_config=config,
         tags={
             **backfill.tags,
             BACKFILL_TAG: backfill.backfill_id,
@@ -89,10 +96,8 @@ def run_id_of(backfill: Backfill, chunk: int, place: int) -> str:
     return run_id_of_key(f"{_origin(backfill)}/{backfill.job}", f"{chunk}/{place}")
 
 
-def _config_for(config: Mapping[str, Any] | None, steps: set[str]) -> dict[str, Any] | None:
+def _config_for(config: Mapping[str, Any], steps: set[str]) -> dict[str, Any]:
     """Run config without that of ops which are not in this run."""
-    if config is None:
-        return None
     ops = {
         name: one
         for name, one in (config.get("ops") or {}).items()
@@ -106,7 +111,8 @@ def _partition_tags(nodes: Nodes, key: str, run: BackfillRun) -> dict[str, str]:
     if node.definition is None:
         return {}
     try:
-        first, last = node.space.key(run.first), node.space.key(run.last)
+        first = node.space.key(run.first)
+        last = first if run.last == run.first else node.space.key(run.last)
     except KeyError:
         raise NotFoundError(f"A partition of {key!r} has been deleted meanwhile.") from None
     if run.is_range:

@@ -12,7 +12,7 @@ from typing import Any
 
 import fastjsonschema
 
-from tidegate.app.partitions import check_partition
+from tidegate.app.partitions import Offered, check_partition, offered
 from tidegate.app.runs.conflict import take_place
 from tidegate.app.services import Services
 from tidegate.domain.conflict import OnConflict
@@ -117,11 +117,22 @@ def _wake_queue(services: Services, runs: Sequence[Run]) -> None:
         logger.warning("queue_not_woken", extra={"run_ids": ids, "reason": str(error)})
 
 
-def new_run(services: Services, request: RunRequest) -> Run:
-    """The run that is asked for; nothing is written.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """What runs of a job, of the same assets and with the same config, have in common."""
+
+    manifest: Manifest
+    job_tags: Mapping[str, str]
+    run_config: dict[str, Any]
+    held_pools: tuple[str, ...]
+    partitions: Offered
+
+
+def kind_of(services: Services, request: RunRequest) -> Kind:
+    """What can be said of a request without its tags and its partition, so once for many.
 
     Raises:
-        UnknownJobError, UnknownAssetError, UnknownPartitionError, ConfigError, RequestError: there can be no such run.
+        UnknownJobError, UnknownAssetError, ConfigError, RequestError: there can be no such run.
     """
     manifest = services.manifests.current
     job = manifest.job(request.job)
@@ -131,31 +142,47 @@ def new_run(services: Services, request: RunRequest) -> Run:
     config = request.run_config if request.run_config is not None else (job["run_config"] or {})
     check_config(manifest, steps, config)
     executor_of(job.get("executor"), config)
-    policy = _checked_policy(request)
     held = held_pools(manifest.plan(request.job, request.assets), services.settings)
     _check_slots(services, steps, held)
-    tags = {**job["tags"], **canonical_tags(request.tags)}
+    return Kind(
+        manifest=manifest,
+        job_tags=job["tags"],
+        run_config=config,
+        held_pools=held,
+        partitions=offered(services, manifest, job, request.assets),
+    )
+
+
+def new_run(services: Services, request: RunRequest, kind: Kind | None = None) -> Run:
+    """The run that is asked for; nothing is written. ``kind``: what ``kind_of`` says of the request, if that is known.
+
+    Raises:
+        UnknownJobError, UnknownAssetError, UnknownPartitionError, ConfigError, RequestError: there can be no such run.
+    """
+    kind = kind or kind_of(services, request)
+    policy = _checked_policy(request)
+    tags = {**kind.job_tags, **canonical_tags(request.tags)}
     partition = request.partition_key or tags.get(PARTITION_TAG)
     now = services.clock.now()
     if partition is not None:
         tags[PARTITION_TAG] = partition
-    check_partition(services, manifest, job, request.assets, tags)
-    _check_asked(config, tags)
+    check_partition(kind.partitions, tags)
+    _check_asked(kind.run_config, tags)
     return Run(
         run_id=_run_id(services, request, now),
         job=request.job,
-        manifest=manifest.hash,
-        location=manifest.location,
+        manifest=kind.manifest.hash,
+        location=kind.manifest.location,
         status=RunStatus.QUEUED,
         created_at=now,
         function=services.function,
         task_definition=services.task_definition,
         tags=tags,
-        run_config=config,
+        run_config=kind.run_config,
         partition_key=partition,
         assets=request.assets,
         run_key=request.run_key,
-        held_pools=held,
+        held_pools=kind.held_pools,
         done_in=request.done_in,
         only=request.only,
         on_conflict=policies_of(request.job, request.trigger, policy, services.settings),

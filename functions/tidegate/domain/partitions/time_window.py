@@ -66,6 +66,7 @@ class TimeWindowPartitionsDefinition(PartitionsDefinition):
             self.calendar: Calendar | CronCalendar = self._of_cron(cron_schedule)
         else:
             self.calendar = self._of_offsets(schedule_type, minute_offset, hour_offset, day_offset)
+        self._stopped: tuple[datetime, datetime | None] | None = None
         self.start = self._time("start", start)
         self.end = None if end is None else self._time("end", end)
         self._check_format()
@@ -180,12 +181,18 @@ class TimeWindowPartitionsDefinition(PartitionsDefinition):
         return next(self.calendar.forward(self.start))
 
     def _stop(self, current_time: datetime | None) -> datetime | None:
-        """Where the last window ends; None when there is none."""
+        """Where the last window ends; None when there is none. Asked of one moment again and again, it is worked out once."""
         if current_time is None or current_time.tzinfo is None:
             raise InvocationError(
                 "The partitions of a time window depend on the time.",
                 mend="Give current_time, an aware datetime.",
             )
+        known = self._stopped
+        if known is None or known[0] != current_time:
+            known = self._stopped = (current_time, self._stop_at(current_time))
+        return known[1]
+
+    def _stop_at(self, current_time: datetime) -> datetime | None:
         last_end = self.end if self.end is not None and self.end < current_time else current_time
         stop = self._move(last_end, self.end_offset)
         if stop is not None and self.end is not None and stop > self.end:
