@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.contract.state_machine_referee import Referee
 from tidegate.errors import DeploymentError
 from tidegate.local.aws import LocalAws
 from tidegate.local.dynoxide import find_binary
@@ -69,6 +70,13 @@ def aws(_aws: LocalAws) -> LocalAws:
 def services(request: pytest.FixtureRequest) -> LocalAws | None:
     """The local AWS, or None: what is under test is in memory."""
     return request.getfixturevalue("aws") if request.param == "aws" else None
+
+
+@pytest.fixture(scope="module")
+def referee() -> Iterator[Referee]:
+    """moto's interpreter of state machines."""
+    with pytest.MonkeyPatch.context() as patch:
+        yield Referee(patch)
 
 
 @pytest.fixture

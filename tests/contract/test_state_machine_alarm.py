@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,12 +17,6 @@ ALARM = Path(state_machines.__file__).parent / "alarm.asl.json"
 START = datetime(2026, 1, 1, tzinfo=UTC)
 """Where the referee's clock starts."""
 TASK = {"kind": "pump", "limit": "pool/api"}
-
-
-@pytest.fixture(scope="module")
-def referee() -> Iterator[Referee]:
-    with pytest.MonkeyPatch.context() as patch:
-        yield Referee(patch)
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -48,12 +48,6 @@ ON_ECS = {
         "invocation": "s3://bucket/key",
     },
 }
-
-
-@pytest.fixture(scope="module")
-def referee() -> Iterator[Referee]:
-    with pytest.MonkeyPatch.context() as patch:
-        yield Referee(patch)
 
 
 @pytest.fixture(scope="module")

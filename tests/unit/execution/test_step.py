@@ -11,30 +11,19 @@ from typing import Any
 
 import pytest
 
+from tests.unit.execution.jobs import job_of
 from tidegate import (
     AssetExecutionContext,
     AssetKey,
-    Config,
-    ConfigurableResource,
     DailyPartitionsDefinition,
     Failure,
     OpExecutionContext,
-    ResourceParam,
     RetryRequested,
     asset,
     get_logger,
-    job,
     op,
 )
 from tidegate.domain.task import Report
-
-
-def job_of(operation: Any) -> Any:
-    @job
-    def the_job() -> None:
-        operation()
-
-    return the_job
 
 
 def raising(error: BaseException) -> Any:
@@ -251,143 +240,6 @@ def test_every_report_is_json_and_reads_back_the_same(
     text = json.dumps(report.to_json(), allow_nan=False)
     assert Report.from_json(json.loads(text)) == report
     text.encode()
-
-
-def test_config_is_given_as_its_class_with_defaults(attempt: Any) -> None:
-    seen = []
-
-    class Load(Config):
-        rows: int = 10
-        url: str
-
-    @op
-    def load(context: OpExecutionContext, config: Load) -> None:
-        seen.extend([config.rows, config.url, context.op_config])
-
-    attempt(job_of(load), run_config={"ops": {"load": {"config": {"url": "u"}}}})
-
-    assert seen == [10, "u", {"rows": 10, "url": "u"}]
-
-
-@pytest.mark.parametrize(
-    ("config", "message"),
-    [
-        ({}, "ops.load.config.url is missing. Load needs it."),
-        ({"url": 1}, "ops.load.config.url does not fit: Input should be a valid string."),
-        (
-            {"url": "u", "row": 1},
-            "ops.load.config.row is given, and Load has no such field. Did you mean 'rows'? Fields: rows, url.",
-        ),
-    ],
-)
-def test_config_that_does_not_fit_names_field_and_mend(
-    attempt: Any, config: Any, message: str
-) -> None:
-    class Load(Config):
-        rows: int = 10
-        url: str
-
-    @op
-    def load(config: Load) -> None:
-        raise AssertionError
-
-    failure = attempt(job_of(load), run_config={"ops": {"load": {"config": config}}}).report.failure
-
-    assert (failure.error, failure.message, failure.stack) == ("ConfigError", message, "")
-    assert failure.allow_retries is False
-
-
-def test_config_of_a_step_of_a_nested_graph_is_found_by_path_and_by_key(attempt: Any) -> None:
-    from tidegate import graph
-
-    @op(config_schema={"rows": int})
-    def load(context: OpExecutionContext) -> int:
-        return int(context.op_config["rows"])
-
-    @graph
-    def inner() -> Any:
-        return load()
-
-    @job
-    def outer() -> None:
-        inner()
-
-    nested = {"ops": {"inner": {"ops": {"load": {"config": {"rows": 3}}}}}}
-    flat = {"ops": {"inner.load": {"config": {"rows": 4}}}}
-
-    assert attempt(outer, run_config=nested).values == {"result": 3}
-    assert attempt(outer, run_config=flat).values == {"result": 4}
-
-
-def test_resources_are_parameters_and_attributes_of_the_context(attempt: Any) -> None:
-    class Base(ConfigurableResource):
-        url: str
-
-    @asset(required_resource_keys={"plain"})
-    def read(context: AssetExecutionContext, base: Base, client: ResourceParam[Any]) -> list[Any]:
-        return [base.url, client, context.resources.plain, context.resources.base.url]
-
-    values = attempt(read, resources={"base": Base(url="u"), "client": 5, "plain": "p"}).values
-
-    assert values == {"result": ["u", 5, "p", "u"]}
-
-
-def test_a_resource_that_was_not_asked_for_is_an_error_that_says_how_to_ask(attempt: Any) -> None:
-    @asset
-    def read(context: AssetExecutionContext) -> int:
-        return int(context.resources.database)
-
-    failure = attempt(read, resources={"database": 1}).report.failure
-
-    assert failure.message == (
-        "Step 'read' was not given the resource 'database'. "
-        "Name it in required_resource_keys, or take it as a parameter."
-    )
-
-
-def test_resources_are_torn_down_after_a_failure_too(attempt: Any) -> None:
-    ended = []
-
-    class Base(ConfigurableResource):
-        def teardown_after_execution(self, context: Any) -> None:
-            ended.append(True)
-
-    @asset
-    def read(base: Base) -> int:
-        raise ValueError
-
-    attempt(read, resources={"base": Base()})
-
-    assert ended == [True]
-
-
-def test_a_resource_that_cannot_be_set_up_fails_the_step(attempt: Any) -> None:
-    class Base(ConfigurableResource):
-        def setup_for_execution(self, context: Any) -> None:
-            raise ConnectionError("no route")
-
-    @asset
-    def read(base: Base) -> int:
-        raise AssertionError
-
-    failure = attempt(read, resources={"base": Base()}).report.failure
-
-    assert (failure.error, failure.message) == ("ConnectionError", "no route")
-
-
-def test_a_resource_that_cannot_be_torn_down_is_logged_and_fails_nothing(attempt: Any) -> None:
-    class Base(ConfigurableResource):
-        def teardown_after_execution(self, context: Any) -> None:
-            raise ConnectionError("gone")
-
-    @asset
-    def read(base: Base) -> int:
-        return 1
-
-    report = attempt(read, resources={"base": Base()}).report
-
-    assert report.failure is None
-    assert "Resource 'base' could not be torn down." in report.logs[-1].message
 
 
 def test_metadata_for_an_output_that_was_yielded_comes_too_late(attempt: Any) -> None:

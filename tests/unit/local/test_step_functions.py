@@ -9,54 +9,12 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from tests.unit.local.machines import ROLE, create, describe, hangs, start, task
 from tidegate.local.aws import LocalAws
-from tidegate.local.faults import Hang
-
-ROLE = "arn:aws:iam::123456789012:role/machine"
-RETRY = {"ErrorEquals": ["States.ALL"], "IntervalSeconds": 10, "BackoffRate": 2, "MaxAttempts": 3}
-
-
-def task(function: str = "f", **fields: Any) -> dict[str, Any]:
-    return {
-        "Type": "Task",
-        "Resource": "arn:aws:states:::lambda:invoke",
-        "Parameters": {"FunctionName": function, "Payload.$": "$"},
-        "OutputPath": "$.Payload",
-        "End": True,
-        **fields,
-    }
-
-
-def create(aws: LocalAws, name: str = "machine", **states: dict[str, Any]) -> str:
-    definition = {"StartAt": next(iter(states)), "States": states}
-    made = aws.client("stepfunctions").create_state_machine(
-        name=name, definition=json.dumps(definition), roleArn=ROLE
-    )
-    return str(made["stateMachineArn"])
-
-
-def start(aws: LocalAws, machine: str, name: str = "one", document: Any = None) -> str:
-    started = aws.client("stepfunctions").start_execution(
-        stateMachineArn=machine, name=name, input=json.dumps(document or {})
-    )
-    return str(started["executionArn"])
-
-
-def describe(aws: LocalAws, execution: str) -> dict[str, Any]:
-    found: dict[str, Any] = aws.client("stepfunctions").describe_execution(executionArn=execution)
-    return found
 
 
 def code(error: pytest.ExceptionInfo[ClientError]) -> str:
     return str(error.value.response["Error"]["Code"])
-
-
-def hangs(event: Any) -> Any:
-    raise Hang
-
-
-def raises(event: Any) -> Any:
-    raise ValueError("boom")
 
 
 def test_execution_moves_only_when_the_loop_does(aws: LocalAws) -> None:
@@ -104,66 +62,6 @@ def test_name_stays_taken_after_the_end(aws: LocalAws) -> None:
     assert code(refused) == "ExecutionAlreadyExists"
 
 
-def test_task_that_never_answers_times_out_when_time_has_passed(aws: LocalAws) -> None:
-    aws.register("f", hangs, role="user")
-    execution = start(aws, create(aws, T=task(TimeoutSeconds=60)))
-
-    aws.advance(timedelta(seconds=59))
-    before = describe(aws, execution)["status"]
-    aws.advance(timedelta(seconds=1))
-
-    assert before == "RUNNING"
-    assert (describe(aws, execution)["status"], describe(aws, execution)["error"]) == (
-        "FAILED",
-        "States.Timeout",
-    )
-
-
-def test_time_out_comes_from_the_input(aws: LocalAws) -> None:
-    aws.register("f", hangs, role="user")
-    machine = create(aws, T=task(TimeoutSecondsPath="$.limit"))
-    execution = start(aws, machine, document={"limit": 5})
-
-    aws.advance(timedelta(seconds=5))
-
-    assert describe(aws, execution)["error"] == "States.Timeout"
-
-
-@pytest.mark.parametrize("limit", [0, -1, "5", True, None])
-def test_time_out_that_is_no_number_of_seconds_fails_the_execution(
-    limit: Any, aws: LocalAws
-) -> None:
-    aws.register("f", hangs, role="user")
-    machine = create(aws, T=task(TimeoutSecondsPath="$.limit"))
-    execution = start(aws, machine, document={"limit": limit})
-
-    aws.settle()
-
-    assert describe(aws, execution)["error"] == "States.Runtime"
-
-
-def test_answer_that_comes_after_the_time_out_is_ignored(aws: LocalAws) -> None:
-    aws.register("f", lambda event: "late", role="user", takes=lambda event: timedelta(seconds=90))
-    execution = start(
-        aws,
-        create(
-            aws,
-            T=task(
-                TimeoutSeconds=60,
-                Catch=[{"ErrorEquals": ["States.Timeout"], "Next": "Wait"}],
-            ),
-            Wait={"Type": "Wait", "Seconds": 100, "End": True},
-        ),
-    )
-
-    aws.advance(timedelta(seconds=159))
-    waiting = describe(aws, execution)["status"]
-    aws.advance(timedelta(seconds=1))
-
-    assert waiting == "RUNNING"
-    assert json.loads(describe(aws, execution)["output"])["Error"] == "States.Timeout"
-
-
 def test_execution_that_takes_too_long_is_timed_out(aws: LocalAws) -> None:
     definition = {
         "StartAt": "W",
@@ -179,83 +77,6 @@ def test_execution_that_takes_too_long_is_timed_out(aws: LocalAws) -> None:
 
     assert describe(aws, execution)["status"] == "TIMED_OUT"
     assert aws.loop.next_due() is None
-
-
-def test_retries_wait_in_simulated_time(aws: LocalAws) -> None:
-    at: list[float] = []
-    began = aws.clock.now()
-
-    def fails(event: Any) -> Any:
-        at.append((aws.clock.now() - began).total_seconds())
-        raise ValueError("boom")
-
-    aws.register("f", fails, role="user")
-    execution = start(aws, create(aws, T=task(Retry=[RETRY])))
-
-    aws.advance(timedelta(minutes=5))
-
-    assert at == [0, 10, 30, 70]
-    assert describe(aws, execution)["error"] == "ValueError"
-
-
-def test_retries_are_transitions(aws: LocalAws) -> None:
-    aws.register("f", raises, role="user")
-    start(aws, create(aws, T=task(Retry=[RETRY])))
-
-    aws.advance(timedelta(minutes=5))
-
-    assert aws.step_functions.transitions == 4
-
-
-def test_cause_of_a_failed_function_is_its_answer(aws: LocalAws) -> None:
-    aws.register("f", raises, role="user")
-    execution = start(aws, create(aws, T=task()))
-
-    aws.settle()
-
-    cause = json.loads(describe(aws, execution)["cause"])
-    assert (cause["errorType"], cause["errorMessage"]) == ("ValueError", "boom")
-    assert any("raises" in line for line in cause["stackTrace"])
-
-
-@pytest.mark.parametrize(
-    ("ends", "error"),
-    [(SystemExit(1), "Runtime.ExitError"), (ValueError("x"), "ValueError")],
-)
-def test_function_that_ends_badly_is_an_error_of_the_task(
-    ends: BaseException, error: str, aws: LocalAws
-) -> None:
-    def ended(event: Any) -> Any:
-        raise ends
-
-    aws.register("f", ended, role="user")
-    execution = start(aws, create(aws, T=task()))
-
-    aws.settle()
-
-    assert describe(aws, execution)["error"] == error
-
-
-def test_function_that_is_not_there_is_an_error_of_the_task(aws: LocalAws) -> None:
-    execution = start(aws, create(aws, T=task("nobody")))
-
-    aws.settle()
-
-    assert describe(aws, execution)["error"] == "Lambda.ResourceNotFoundException"
-
-
-def test_result_over_256_kb_fails_the_execution_past_any_catch(aws: LocalAws) -> None:
-    aws.register("f", lambda event: "x" * 262_144, role="user")
-    machine = create(
-        aws,
-        T=task(Catch=[{"ErrorEquals": ["States.ALL"], "Next": "Caught"}]),
-        Caught={"Type": "Pass", "End": True},
-    )
-    execution = start(aws, machine)
-
-    aws.settle()
-
-    assert describe(aws, execution)["error"] == "States.DataLimitExceeded"
 
 
 def test_input_over_256_kb_is_refused(aws: LocalAws) -> None:

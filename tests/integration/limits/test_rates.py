@@ -5,112 +5,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from tidegate import Definitions, In, Nothing, job, op
-from tidegate.errors import RequestError
+from tests.integration.limits.rates import (
+    BLUE,
+    EACH,
+    RED,
+    Asked,
+    Deploy,
+    by_tag,
+    defs,
+    every,
+    pools,
+    runs,
+    starts,
+    submit,
+)
 from tidegate.local.faults import Fault
 from tidegate.testing import LocalDeployment
-
-Deploy = Callable[..., LocalDeployment]
-
-
-@op
-def work() -> None: ...
-
-
-@op(ins={"after": In(Nothing)})
-def more() -> None: ...
-
-
-@op(pool="api")
-def call() -> None: ...
-
-
-@op(pool={"api": 1, "db": 1})
-def copy() -> None: ...
-
-
-@op(pool="api", slots=2)
-def bulk() -> None: ...
-
-
-@job
-def free() -> None:
-    work()
-
-
-@job
-def other() -> None:
-    work()
-
-
-@job
-def api() -> None:
-    call()
-
-
-@job
-def both() -> None:
-    copy()
-
-
-@job
-def heavy() -> None:
-    bulk()
-
-
-@job
-def call_first() -> None:
-    more(call())
-
-
-@job
-def call_twice() -> None:
-    call.alias("one")()
-    call.alias("two")()
-
-
-defs = Definitions(jobs=[free, other, api, both, heavy, call_first, call_twice])
-
-EACH = {"applyLimitPerUniqueValue": True}
-BLUE, RED = {"team": "blue"}, {"team": "red"}
-Asked = str | tuple[str, Mapping[str, str]]
-
-
-def every(seconds: float, burst: int = 1) -> dict[str, Any]:
-    return {"limit": 1, "per": seconds, "burst": burst}
-
-
-def runs(rate: Mapping[str, Any] | None = None, most: int = 99) -> dict[str, Any]:
-    return {"runs": {"max_concurrent_runs": most} | ({} if rate is None else {"rate": rate})}
-
-
-def pools(**limits: Any) -> dict[str, Any]:
-    return {"pools": {"limits": limits}} | runs()
-
-
-def by_tag(**rule: Any) -> dict[str, Any]:
-    return {"runs": {"max_concurrent_runs": 99, "tag_concurrency_limits": [rule]}}
-
-
-def submit(tg: LocalDeployment, *asked: Asked) -> list[str]:
-    made = []
-    for one in asked:
-        name, tags = (one, {}) if isinstance(one, str) else one
-        made.append(tg.submit(name, tags=tags))
-    return made
-
-
-def starts(tg: LocalDeployment, run_ids: list[str]) -> list[float | None]:
-    begin = tg.run(run_ids[0]).created_at
-    moments = [tg.run(one).started_at for one in run_ids]
-    return [None if one is None else (one - begin) / timedelta(seconds=1) for one in moments]
-
 
 TABLE: dict[str, tuple[dict[str, Any], list[Asked], list[float | None]]] = {
     "starts are spaced": (runs(every(20)), ["free"] * 4, [0, 20, 40, 60]),
@@ -250,139 +165,6 @@ def test_who_comes_while_others_wait_sets_no_alarm_of_its_own(deploy: Deploy) ->
     assert len(listed["executions"]) == 1
 
 
-# Changed live ------------------------------------------------------------------------------------------------------
-
-
-def test_a_faster_rate_wakes_sooner_a_slower_one_later_and_none_at_once(deploy: Deploy) -> None:
-    """What is used up stays so, counted in starts: half a start at 90 s is 5 s of the next rate."""
-    tg = deploy(defs, settings={"concurrency": runs({"limit": 1, "per": "hour"})})
-    made = submit(tg, *["free"] * 7)
-    tg.settle()
-
-    tg.set_limit("runs", rate={"limit": 1, "per": "minute"})
-    tg.advance(seconds=90)
-    tg.set_limit("runs", rate={"limit": 1, "per": 10})
-    tg.advance(seconds=20)
-    tg.set_limit("runs", rate={"limit": 1, "per": "hour"})
-    tg.advance(seconds=1790)
-    tg.set_limit("runs", no_rate=True)
-    tg.settle()
-
-    assert starts(tg, made) == [0, 60, 95, 105, 1900, 1900, 1900]
-
-
-def test_a_rate_is_given_to_a_limit_that_had_none_and_its_capacity_stays(deploy: Deploy) -> None:
-    tg = deploy(defs, settings={"concurrency": runs(most=50)})
-    tg.set_limit("runs", rate={"limit": 3, "per": "minute", "burst": 2})
-
-    made = submit(tg, *["free"] * 3)
-    tg.advance(minutes=1)
-
-    assert starts(tg, made) == [0, 0, 20]
-    shown = tg.limits["runs"]
-    assert (shown.capacity, shown.rate) == (50, {"limit": 3, "per": 60, "burst": 2})
-
-
-def test_a_pause_keeps_the_rate_and_a_resume_goes_on_with_it(deploy: Deploy) -> None:
-    tg = deploy(defs, settings={"concurrency": runs(every(20))})
-    made = submit(tg, *["free"] * 4)
-    tg.settle()
-
-    tg.pause_limit("runs")
-    tg.advance(seconds=50)
-    tg.resume_limit("runs")
-    tg.advance(minutes=1)
-
-    assert starts(tg, made) == [0, 50, 70, 90]
-
-
-def test_a_deploy_changes_a_rate_removes_it_and_leaves_alone_what_was_set_by_hand(
-    deploy: Deploy,
-) -> None:
-    def rates() -> list[float | None]:
-        return [
-            None if tg.limits[key].rate is None else tg.limits[key].rate["per"]  # type: ignore[index]
-            for key in ("runs", "pool/api", "job/free")
-        ]
-
-    def settings(one: Any, two: Any, three: Any) -> dict[str, Any]:
-        return {
-            "concurrency": {**runs(one), "pools": {"limits": {"api": two}}, "jobs": {"free": three}}
-        }
-
-    tg = deploy(defs, settings=settings(every(1), every(2), every(3)))
-    assert rates() == [1, 2, 3]
-
-    tg.set_limit("runs", rate=every(9))
-    tg.deploy_settings(settings(every(1), {"limit": 3, "rate": every(5)}, 7))
-    assert rates() == [9, 5, None]
-    assert [tg.limits[key].capacity for key in ("pool/api", "job/free")] == [3, 7]
-
-    tg.deploy_settings(settings(every(4), 3, 7))
-    assert rates() == [4, None, None]
-
-
-def test_a_deploy_gives_each_value_of_a_tag_the_rate_of_its_rule(deploy: Deploy) -> None:
-    tg = deploy(defs, settings={"concurrency": by_tag(key="team", value=EACH, limit=5)})
-    made = submit(tg, ("free", BLUE))
-    tg.settle()
-
-    tg.deploy_settings({"concurrency": by_tag(key="team", value=EACH, limit=1, per=20)})
-    made += submit(tg, ("free", BLUE), ("free", BLUE))
-    tg.advance(minutes=1)
-    with_rate = tg.limits["run-tag/team=blue"].rate
-    tg.deploy_settings({"concurrency": by_tag(key="team", value=EACH, limit=5)})
-
-    assert starts(tg, made) == [0, 0, 20]
-    assert with_rate == every(20)
-    assert tg.limits["run-tag/team=blue"].rate is None
-
-
-def test_the_history_says_from_which_rate_to_which(deploy: Deploy) -> None:
-    tg = deploy(defs, settings={"concurrency": runs(every(20))})
-    tg.advance(seconds=1)
-    tg.set_limit("runs", 5)
-    tg.advance(seconds=1)
-    tg.set_limit("runs", no_rate=True)
-
-    changes = tg.call("limits.history", key="runs")["changes"]
-
-    said = [(one["after"]["capacity"], one["after"]["rate"]) for one in changes]
-    assert said == [(5, None), (5, every(20)), (99, every(20))]
-    assert [one["before"] for one in changes[:2]] == [one["after"] for one in changes[1:]]
-
-
-@pytest.mark.parametrize(
-    "rate",
-    [
-        {},
-        {"limit": 0, "per": "minute"},
-        {"limit": 1},
-        {"limit": 1, "per": "week"},
-        {"limit": 1, "per": 0},
-        {"limit": 1.5, "per": "minute"},
-        {"limit": 1, "per": "minute", "burst": 0},
-        {"limit": 1, "per": "minute", "bursts": 2},
-        "1/minute",
-    ],
-)
-def test_a_rate_that_is_none_is_refused_and_changes_nothing(deploy: Deploy, rate: Any) -> None:
-    tg = deploy(defs, settings={"concurrency": runs(every(20))})
-
-    with pytest.raises(RequestError):
-        tg.call("limits.set", key="runs", capacity=3, rate=rate)
-
-    assert (tg.limits["runs"].capacity, tg.limits["runs"].rate) == (99, every(20))
-
-
-def test_to_set_nothing_is_refused(deploy: Deploy) -> None:
-    with pytest.raises(RequestError, match="Nothing is said"):
-        deploy(defs).call("limits.set", key="runs")
-
-
-# Why it waits ------------------------------------------------------------------------------------------------------
-
-
 def test_it_is_said_that_a_rate_is_waited_for_and_until_when(deploy: Deploy) -> None:
     tg = deploy(defs, settings={"concurrency": pools(api=every(20))})
     submit(tg, "api")
@@ -402,9 +184,6 @@ def test_it_is_said_that_a_rate_is_waited_for_and_until_when(deploy: Deploy) -> 
         )
     assert tg.limits["pool/api"].next_start == next_start
     assert tg.call("limits.show", key="pool/api")["next_start"] == next_start
-
-
-# A run that gives some of its slots back goes on, and starts nothing ------------------------------------------------
 
 
 def test_giving_back_the_slots_of_a_first_step_uses_up_no_rate(deploy: Deploy) -> None:
@@ -430,9 +209,6 @@ def test_a_rate_that_allows_no_start_keeps_nobody_from_giving_back(deploy: Deplo
     assert list(tg.run(first).steps.values()) == ["SUCCESS", "STARTED"]
     assert tg.limits["pool/api"].in_use == 0
     assert tg.limits["runs"].in_use == 1
-
-
-# Whatever dies -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("fault", [Fault.CRASH_BEFORE, Fault.CRASH_AFTER])
