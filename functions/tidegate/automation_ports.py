@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, Protocol
 
 from tidegate.domain.backfills.backfill import Backfill, Chunk
+from tidegate.domain.partitions.hold import Hold, HoldRow
 from tidegate.domain.partitions.state import Place, StateRow
 from tidegate.ports import Page
 
@@ -84,6 +86,43 @@ class PartitionStates(Protocol):
 
     def marked(self, asset: str, prefix: str) -> list[StateRow]:
         """All rows that begin so."""
+
+
+class PartitionHolds(Protocol):
+    """Table ``automation``: which run makes which partitions now. See ``domain/partitions/hold.py``. Reads are strongly
+    consistent, and every call may be repeated."""
+
+    def take(
+        self, asset: str, row: str, hold: Hold, *, version: int | None = None
+    ) -> HoldRow | None:
+        """Have the run hold the members. None: it does; else the row as it is, of which nothing was changed.
+
+        One member is taken if no other run holds it. Several are taken if the row is at ``version``, as it was seen.
+        """
+
+    def row(self, asset: str, row: str) -> HoldRow: ...
+
+    def rows(self, asset: str) -> list[HoldRow]:
+        """All of an asset in which something is, or was, held."""
+
+    def give_up(self, asset: str, row: str, hold: Hold) -> bool:
+        """The run holds these members no longer. Answers whether somebody waits for it here, also when it is repeated."""
+
+    def wait(self, holder: str, order: str, run_id: str, *, expires_at: datetime) -> None:
+        """Write that a run waits for another to give up what it holds. ``order`` sorts those who wait."""
+
+    def announce(self, asset: str, row: str, hold: Hold) -> bool:
+        """Have ``give_up`` say that somebody waits. False: the holder does not hold this any more."""
+
+    def waits(self, holder: str, count: int) -> list[tuple[str, str]]:
+        """The first who wait for a run: (order, run id)."""
+
+    def is_waiting(self, holder: str, order: str) -> bool: ...
+
+    def waits_no_more(self, holder: str, order: str) -> None: ...
+
+    def all_told(self, asset: str, row: str, holder: str) -> None:
+        """All who waited for the holder have been told."""
 
 
 class BackfillQueue(Protocol):

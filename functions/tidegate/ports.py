@@ -20,7 +20,7 @@ from tidegate.domain.fairness import Pace, Turn
 from tidegate.domain.run import Run, RunStatus, StepRow, StepStatus, StopCause
 
 if TYPE_CHECKING:
-    from tidegate.automation_ports import AutomationStore, PartitionStates
+    from tidegate.automation_ports import AutomationStore, PartitionHolds, PartitionStates
 
 T = TypeVar("T")
 
@@ -352,6 +352,8 @@ class Store(Protocol):
     def automation(self) -> AutomationStore: ...
     @property
     def partition_states(self) -> PartitionStates: ...
+    @property
+    def partition_holds(self) -> PartitionHolds: ...
 
 
 class Blobs(Protocol):

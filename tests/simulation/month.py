@@ -42,7 +42,16 @@ RETRY = {"max_retries": 2, "delay": 60.0, "backoff": None, "jitter": None, "retr
 SETTINGS = Settings(max_concurrent_runs=8, pools={"db": 3})
 SWEEP_EVERY = timedelta(minutes=5)
 ASYNC_DELAYS = (timedelta(minutes=1), timedelta(minutes=2))
-PORTS = ("runs", "admission", "events", "assets", "audit", "automation", "partition_states")
+PORTS = (
+    "runs",
+    "admission",
+    "events",
+    "assets",
+    "audit",
+    "automation",
+    "partition_states",
+    "partition_holds",
+)
 END_KINDS = frozenset({"RUN_SUCCESS", "RUN_FAILURE", "RUN_CANCELED"})
 
 Call = Callable[[], Any]

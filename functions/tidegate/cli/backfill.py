@@ -11,7 +11,7 @@ import typer
 
 from tidegate.cli import connect, screen, wording
 from tidegate.cli.grid import grid
-from tidegate.cli.launch import read_config, read_tags
+from tidegate.cli.launch import OnRunning, on_running_tag, read_config, read_tags
 from tidegate.cli.options import AsJson, Target
 from tidegate.errors import RequestError, UnknownBackfillError
 
@@ -75,6 +75,7 @@ def launch(
     config: Config = None,
     tags: Tags = None,
     title: Title = None,
+    on_running: OnRunning = None,
     dry_run: DryRun = False,
     wait: Wait = False,
     as_json: AsJson = False,
@@ -91,7 +92,7 @@ def launch(
         "order": order,
         "max_outstanding": max_outstanding,
         "run_config": None if config is None else read_config(config),
-        "tags": read_tags(tags or []),
+        "tags": read_tags(tags or []) | on_running_tag(on_running),
         "title": title,
     }
     client = connect.connect(target)

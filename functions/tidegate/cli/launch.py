@@ -12,6 +12,7 @@ import typer
 
 from tidegate.cli import connect, screen, wording
 from tidegate.cli.options import AsJson, Target
+from tidegate.domain.partitions.hold import ON_RUNNING_TAG
 from tidegate.errors import ConfigError, RequestError
 
 app = typer.Typer(help="Launch jobs.", no_args_is_help=True)
@@ -50,6 +51,13 @@ Conflict = Annotated[
         help="If a run of the trigger is not over: queue, skip, cancel_oldest or queue_one.",
     ),
 ]
+OnRunning = Annotated[
+    str | None,
+    typer.Option(
+        "--on-running",
+        help="If another run is making one of the partitions: wait (if not given), or skip.",
+    ),
+]
 FailFast = Annotated[
     bool | None,
     typer.Option("--fail-fast/--no-fail-fast", help="The first step that fails stops the rest."),
@@ -71,6 +79,7 @@ def materialize(
     run_key: RunKey = None,
     trigger: Trigger = None,
     on_conflict: Conflict = None,
+    on_running: OnRunning = None,
     fail_fast: FailFast = None,
     wait: Wait = False,
     as_json: AsJson = False,
@@ -81,7 +90,7 @@ def materialize(
         connect.connect(target),
         "materialize",
         {"selection": select}
-        | _fields(partition, partition_range, config, tags, run_key)
+        | _fields(partition, partition_range, config, _with(tags, on_running), run_key)
         | {"trigger": trigger, "on_conflict": on_conflict, "fail_fast": fail_fast},
         wait=wait,
         as_json=as_json,
@@ -98,6 +107,7 @@ def launch_job(
     run_key: RunKey = None,
     trigger: Trigger = None,
     on_conflict: Conflict = None,
+    on_running: OnRunning = None,
     fail_fast: FailFast = None,
     wait: Wait = False,
     as_json: AsJson = False,
@@ -108,7 +118,7 @@ def launch_job(
         connect.connect(target),
         "submit",
         {"job": name}
-        | _fields(partition, partition_range, config, tags, run_key)
+        | _fields(partition, partition_range, config, _with(tags, on_running), run_key)
         | {"trigger": trigger, "on_conflict": on_conflict, "fail_fast": fail_fast},
         wait=wait,
         as_json=as_json,
@@ -119,7 +129,7 @@ def _fields(
     partition: str | None,
     partition_range: str | None,
     config: Path | None,
-    tags: list[str] | None,
+    tags: dict[str, str],
     run_key: str | None,
 ) -> dict[str, Any]:
     """What both requests have in common. Without a run key of the user's own, one is made up: should the answer be
@@ -128,7 +138,7 @@ def _fields(
         "partition_key": partition,
         "partition_range": partition_range,
         "run_config": None if config is None else read_config(config),
-        "tags": read_tags(tags or []),
+        "tags": tags,
         "run_key": run_key or f"cli-{uuid.uuid4()}",
     }
 
@@ -155,6 +165,14 @@ def told(client: connect.Client, run: dict[str, Any], *, wait: bool, as_json: bo
         return screen.print_json(run)
     typer.echo(f"Run {run['run_id']} is {screen.word(run['status'])}.")
     typer.echo(f"Follow it: tidegate runs wait {wording.short(run['run_id'])}")
+
+
+def _with(tags: list[str] | None, on_running: str | None) -> dict[str, str]:
+    return read_tags(tags or []) | on_running_tag(on_running)
+
+
+def on_running_tag(said: str | None) -> dict[str, str]:
+    return {} if said is None else {ON_RUNNING_TAG: said}
 
 
 def read_tags(given: list[str]) -> dict[str, str]:

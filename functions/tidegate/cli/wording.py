@@ -88,7 +88,7 @@ def holder(claim_id: str) -> str:
 def holders(waiting: Mapping[str, Any]) -> str:
     """The runs or steps that hold the limit, the rest of them as a number; nothing when nobody does."""
     known = list(waiting.get("holders") or ())
-    if not known:
+    if not known or waiting.get("partition"):
         return ""
     named = ", ".join(holder(one) for one in known[:SHOWN_HOLDERS])
     in_use = waiting.get("in_use") or 0
@@ -126,6 +126,8 @@ def pace(limit: Mapping[str, Any], now: datetime) -> str:
 def fill(waiting: Mapping[str, Any], now: datetime) -> str:
     """How full the limit is, and how fast it may start."""
     most, units = waiting.get("capacity"), waiting.get("units") or 1
+    if waiting.get("partition"):
+        return f"being made by run {short(waiting['partition']['run_id'])}"
     if waiting.get("paused"):
         return "paused, admits nothing"
     if most == 0:
@@ -153,6 +155,8 @@ def why(waiting: Mapping[str, Any], now: datetime) -> str:
     if limit is None:
         return "waits to be admitted"
     since = age(waiting.get("since"), now)
+    if waiting.get("partition"):
+        return f"waits for {limit} ({fill(waiting, now)}), for {since}"
     place = f"{ahead(waiting)} ahead" if waiting.get("ahead") else "next in line"
     return f"waits for {limit_name(limit)} ({fill(waiting, now)}), {place}, for {since}"
 

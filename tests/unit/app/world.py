@@ -243,3 +243,4 @@ class _ShakyStore:
         self.audit = Shaky(store.audit, trouble)
         self.automation = Shaky(store.automation, trouble)
         self.partition_states = Shaky(store.partition_states, trouble)
+        self.partition_holds = Shaky(store.partition_holds, trouble)

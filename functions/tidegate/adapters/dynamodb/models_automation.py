@@ -50,6 +50,21 @@ class ChunkRow(AutomationTable):
     skipped = NumberSetAttribute(null=True)
 
 
+class HoldsRow(AutomationTable):
+    """``pk`` = ``holds#<asset>``, ``sk`` = ``<row>``: members of the row that runs hold now."""
+
+    taken = UnicodeSetAttribute(null=True)
+    holds = UnicodeSetAttribute(null=True)
+    awaited = UnicodeSetAttribute(null=True)
+    version = NumberAttribute(null=True)
+
+
+class HoldWaitRow(AutomationTable):
+    """``pk`` = ``awaits#<run that holds>``, ``sk`` = ``<order>``."""
+
+    run_id = UnicodeAttribute()
+
+
 class NumberStateRow(AssetsTable):
     """``pk`` = asset key, ``sk`` = ``state#<row>``: windows of time, by number."""
 

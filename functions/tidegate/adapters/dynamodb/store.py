@@ -7,6 +7,7 @@ from tidegate.adapters.dynamodb.assets import DynamoAssetStore
 from tidegate.adapters.dynamodb.audit import DynamoAuditStore
 from tidegate.adapters.dynamodb.automation import DynamoAutomationStore
 from tidegate.adapters.dynamodb.events import DynamoEventStore
+from tidegate.adapters.dynamodb.partition_holds import DynamoPartitionHolds
 from tidegate.adapters.dynamodb.partition_states import DynamoPartitionStates
 from tidegate.adapters.dynamodb.runs import DynamoRunStore
 from tidegate.ports import Clock
@@ -36,3 +37,4 @@ class DynamoStore:
         self.audit = DynamoAuditStore()
         self.automation = DynamoAutomationStore()
         self.partition_states = DynamoPartitionStates()
+        self.partition_holds = DynamoPartitionHolds()

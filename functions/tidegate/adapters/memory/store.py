@@ -7,6 +7,7 @@ from tidegate.adapters.memory.assets import MemoryAssetStore
 from tidegate.adapters.memory.audit import MemoryAuditStore
 from tidegate.adapters.memory.automation import MemoryAutomationStore, MemoryPartitionStates
 from tidegate.adapters.memory.events import MemoryEventStore
+from tidegate.adapters.memory.partition_holds import MemoryPartitionHolds
 from tidegate.adapters.memory.runs import MemoryRunStore
 from tidegate.ports import Clock
 
@@ -30,3 +31,4 @@ class MemoryStore:
         self.assets = MemoryAssetStore()
         self.automation = MemoryAutomationStore()
         self.partition_states = MemoryPartitionStates()
+        self.partition_holds = MemoryPartitionHolds()

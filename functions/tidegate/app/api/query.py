@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from tidegate.app.api.logs import event_document, log_page
+from tidegate.app.runs.holding import blocked_by
 from tidegate.app.runs.planning import plan_of
 from tidegate.app.services import Services
 from tidegate.domain.admission import ready
@@ -69,7 +70,7 @@ def show_run(services: Services, run_id: str) -> dict[str, Any]:
     document = run_document(run)
     document["waiting"] = None
     if run.status is RunStatus.QUEUED:
-        document["waiting"] = explain(services, run_claim_id(run_id))
+        document["waiting"] = why_queued(services, run)
     waiting = [row for row in rows.values() if row.status is StepStatus.WAITING]
     why = {
         row.index: explain(services, step_claim_id(run_id, row.index, row.attempt))
@@ -113,7 +114,7 @@ def run_status(services: Services, run_id: str) -> dict[str, Any]:
 def _why(services: Services, run: Run, rows: list[StepRow]) -> dict[str, Any] | None:
     """Why the run waits, or its first waiting step when nothing of it runs."""
     if run.status is RunStatus.QUEUED:
-        return explain(services, run_claim_id(run.run_id))
+        return why_queued(services, run)
     if any(row.status is StepStatus.STARTED for row in rows):
         return None
     for row in rows:
@@ -139,10 +140,7 @@ def queue(services: Services, *, limit: int = 100, cursor: str | None = None) ->
     """Queued runs, the oldest first, and for each what blocks it, who holds that, how many are ahead and since when."""
     page = services.store.runs.find(statuses=QUEUED, limit=limit, cursor=cursor, oldest_first=True)
     return {
-        "runs": [
-            run_document(run) | {"waiting": explain(services, run_claim_id(run.run_id))}
-            for run in page.items
-        ],
+        "runs": [run_document(run) | {"waiting": why_queued(services, run)} for run in page.items],
         "cursor": page.cursor,
     }
 
@@ -198,6 +196,31 @@ def definitions(services: Services) -> dict[str, Any]:
             for job in document["jobs"].values()
         ],
         "resources": sorted(document["resources"]),
+    }
+
+
+def why_queued(services: Services, run: Run) -> dict[str, Any] | None:
+    """Why a run waits: for a limit, or for another run that makes a partition which it is to make; None: it does not."""
+    waiting = explain(services, run_claim_id(run.run_id))
+    blocked = blocked_by(services, run) if waiting is None else None
+    if blocked is None:
+        return waiting
+    return {
+        "blocked_by": f"partition {blocked.partition} of {blocked.asset}",
+        "capacity": 1,
+        "in_use": 1,
+        "holders": [run_claim_id(blocked.run_id)],
+        "ahead": None,
+        "since": run.created_at.isoformat(),
+        "units": 1,
+        "paused": False,
+        "rate": None,
+        "next_start": None,
+        "partition": {
+            "asset": blocked.asset,
+            "partition": blocked.partition,
+            "run_id": blocked.run_id,
+        },
     }
 
 

@@ -15,7 +15,7 @@ from tidegate.app.backfills.target import (
     nodes_of,
     target_of,
 )
-from tidegate.app.runs.submit import publish_manifest
+from tidegate.app.runs.submit import check_asked, publish_manifest
 from tidegate.app.services import Services
 from tidegate.domain.backfills.backfill import (
     PARENT_TAG,
@@ -58,6 +58,7 @@ def plan_backfill(services: Services, request: BackfillRequest) -> tuple[Backfil
     most = request.max_outstanding
     if most is not None and most < 1:
         raise RequestError(f"max_outstanding is {most}.", mend="Give 1 or more.")
+    check_asked(request.run_config or {}, canonical_tags(request.tags))
     groups = group(nodes, target)
     if manifest.job(job)["assets"] is not None:
         for one in groups:

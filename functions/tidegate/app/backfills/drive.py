@@ -66,6 +66,8 @@ def _count(services: Services, backfill_id: str, run_id: str) -> None:
             failed=outcome.failed,
             skipped=outcome.skipped,
         )
+        if outcome.note is not None:
+            _note(services, backfill_id, outcome.note)
 
 
 def repair(services: Services, backfill_id: str, grace: timedelta) -> bool:
@@ -194,22 +196,8 @@ class _Step:
         notes = submit_chunk(self._services, self._known, self._nodes, chunk)
         self._services.store.automation.submitted(chunk)
         for note in notes:
-            self._note(note)
+            _note(self._services, self._known.backfill_id, note)
         return notes
-
-    def _note(self, sentence: str) -> None:
-        """Say what went wrong in the backfill itself; if others change it all the time, it is in the log only."""
-        store = self._services.store.automation
-        logger.warning(
-            "backfill_refused",
-            extra={"backfill_id": self._known.backfill_id, "reason": sentence},
-        )
-        for _ in range(3):
-            known = store.backfill(self._known.backfill_id)
-            if known is None or sentence in known.notes:
-                return
-            if store.change_backfill(known, replace(known, notes=noted(known.notes, sentence))):
-                return
 
     def _end(
         self, changed: Backfill, over: Sequence[Chunk], rest: Sequence[Chunk], now: Progress
@@ -228,6 +216,19 @@ class _Step:
         if len(over) < MOST_FOLDED:
             return True
         return not store.change_backfill(self._known, changed, folds=over) or not rest
+
+
+def _note(services: Services, backfill_id: str, sentence: str) -> None:
+    """Say what went wrong in the backfill itself; if others change it all the time, it is in the log only."""
+    store = services.store.automation
+    logger.warning("backfill_refused", extra={"backfill_id": backfill_id, "reason": sentence})
+    for _ in range(3):
+        known = store.backfill(backfill_id)
+        notes = () if known is None else noted(known.notes, sentence)
+        if known is None or notes == known.notes:
+            return
+        if store.change_backfill(known, replace(known, notes=notes)):
+            return
 
 
 def _publish(services: Services, backfill: Backfill) -> None:

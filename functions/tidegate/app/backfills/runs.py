@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tidegate.app.runs.cancel import request_cancel
@@ -39,6 +39,8 @@ class Outcome:
     done: tuple[int, ...] = ()
     failed: tuple[int, ...] = ()
     skipped: tuple[int, ...] = ()
+    note: str | None = None
+    """Why something was skipped."""
 
 
 def submit_chunk(services: Services, backfill: Backfill, nodes: Nodes, chunk: Chunk) -> list[str]:
@@ -127,11 +129,12 @@ def outcome_of(services: Services, backfill: Backfill, run: Run) -> Outcome | No
         return None
     made = Outcome(chunk=int(chunk), run=int(place))
     places = {key: number for number, key in enumerate(backfill.target)}
+    if run.was_skipped:
+        gone = (0,) if run.assets is None else tuple(places[one] for one in run.assets)
+        return replace(made, skipped=gone, note=_sentence(run.reason or ""))
     if run.assets is None:
-        ended: dict[str, tuple[int, ...]] = {
-            "done" if run.status is RunStatus.SUCCESS else "failed": (0,)
-        }
-        return Outcome(chunk=made.chunk, run=made.run, **ended)
+        is_made = run.status is RunStatus.SUCCESS
+        return replace(made, done=(0,)) if is_made else replace(made, failed=(0,))
     plan = plan_of(services, run)
     rows = {row.index: row for row in services.store.runs.steps(run.run_id)}
     found: dict[str, list[int]] = {"done": [], "failed": [], "skipped": []}
@@ -153,6 +156,10 @@ def outcome_of(services: Services, backfill: Backfill, run: Run) -> Outcome | No
         failed=tuple(found["failed"]),
         skipped=tuple(found["skipped"]),
     )
+
+
+def _sentence(reason: str) -> str:
+    return f"{reason[:1].upper()}{reason[1:]}."
 
 
 _WITHOUT = frozenset({StepStatus.SUCCESS, StepStatus.SKIPPED})

@@ -10,11 +10,13 @@ from tidegate.app.runs.claim import claim_of
 from tidegate.app.runs.conflict import give_up_place, take_place
 from tidegate.app.runs.deadlines import watch
 from tidegate.app.runs.finish import finish
+from tidegate.app.runs.give_way import gives_way, hold_or_give_way
+from tidegate.app.runs.holding import give_up_partitions, hold_partitions
 from tidegate.app.runs.launch import launch
 from tidegate.app.services import Services
 from tidegate.domain.claim import ClaimState
 from tidegate.domain.event import EventKind
-from tidegate.domain.run import RunStatus, StopCause
+from tidegate.domain.run import Run, RunStatus, StopCause
 from tidegate.errors import DeploymentError, NotFoundError
 from tidegate.ports import Event
 
@@ -36,11 +38,15 @@ def admit(services: Services, run_id: str) -> None:
         run = take_place(services, run)
     if run.status.is_finished:
         give_up_place(services, run)
+        give_up_partitions(services, run)
         return
     services.store.events.append(
         run_id, "enqueued", [Event(run_id=run_id, at=run.created_at, kind=EventKind.RUN_ENQUEUED)]
     )
     try:
+        if not _has_partitions(services, run):
+            _while_it_waits(services, run_id)
+            return
         claim = claim_of(services, run)
     except (DeploymentError, NotFoundError) as error:
         launch(services, finish(services, run, RunStatus.FAILURE, reason=str(error)))
@@ -48,6 +54,8 @@ def admit(services: Services, run_id: str) -> None:
     grant = services.admission.acquire(claim)
     if grant.claim.state is not ClaimState.DONE:
         launch(services, grant.launch)
+    else:
+        give_up_partitions(services, run)  # it is over, and this call may have taken them again
     if grant.claim.state is ClaimState.WAITING:
         _while_it_waits(services, run_id)
 
@@ -67,6 +75,15 @@ def admit_all(services: Services, run_ids: Sequence[str]) -> None:
             wrong = wrong or error
     if wrong is not None:
         raise wrong
+
+
+def _has_partitions(services: Services, run: Run) -> bool:
+    """Take what the run makes, before it asks for slots. False: it waits for another run, or has given way to one."""
+    if run.status is not RunStatus.QUEUED:
+        return True
+    if gives_way(run):
+        return not hold_or_give_way(services, run).was_stopped
+    return hold_partitions(services, run) is None
 
 
 def _while_it_waits(services: Services, run_id: str) -> None:

@@ -55,6 +55,7 @@ def stop_run(
     reason: str,
     cause: StopCause = StopCause.CANCEL,
     leaves: frozenset[RunStatus] = RUN_LEAVES[RunStatus.CANCELING],
+    lost_to: tuple[str, ...] = (),
 ) -> Run:
     """Stop the run if its status is one of ``leaves``, and end it as the cause says.
 
@@ -63,7 +64,7 @@ def stop_run(
     Raises:
         UnknownRunError: no run has this id.
     """
-    run = _begin(services, run_id, reason=reason, cause=cause, leaves=leaves)
+    run = _begin(services, run_id, reason=reason, cause=cause, leaves=leaves, lost_to=lost_to)
     return carry_out(services, run) if run.was_stopped else run
 
 
@@ -151,6 +152,7 @@ def _begin(
     reason: str,
     cause: StopCause = StopCause.CANCEL,
     leaves: frozenset[RunStatus] = RUN_LEAVES[RunStatus.CANCELING],
+    lost_to: tuple[str, ...] = (),
 ) -> Run:
     runs = services.store.runs
     run = runs.move(
@@ -160,6 +162,7 @@ def _begin(
         at=services.clock.now(),
         reason=reason,
         stop_cause=cause,
+        lost_to=lost_to,
     ) or runs.get(run_id)
     if run is None:
         raise UnknownRunError(

@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from tidegate.app.admission.engine import RETENTION
 from tidegate.app.admission.patience import Patience
+from tidegate.app.runs.holding import give_up_partitions
 from tidegate.app.runs.planning import declared_plan
 from tidegate.app.services import Services
 from tidegate.domain.admission import ready
@@ -141,6 +142,8 @@ def run_released(services: Services, run: Run, plan: RunPlan | None) -> list[Cla
         granted += services.admission.release(whole)
     if run.lines:
         granted += services.admission.release(line_claim_id(run.run_id))
+    # Last: a call that puts the run's claim once more takes its partitions before, and finds then that the claim is done.
+    give_up_partitions(services, run)
     if plan is not None:
         forget_limits(services, run, plan)
     return granted

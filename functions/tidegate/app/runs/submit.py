@@ -14,12 +14,14 @@ import fastjsonschema
 
 from tidegate.app.partitions import Offered, check_partition, offered
 from tidegate.app.runs.conflict import take_place
+from tidegate.app.runs.give_way import gives_way, hold_or_give_way
 from tidegate.app.services import Services
 from tidegate.domain.conflict import OnConflict
 from tidegate.domain.deadline import check_tags
 from tidegate.domain.executor import executor_of
 from tidegate.domain.limit import held_pools, policies_of, pool_capacity, pool_key
 from tidegate.domain.partitions.definition import PARTITION_TAG
+from tidegate.domain.partitions.hold import on_running
 from tidegate.domain.pause import setting_of
 from tidegate.domain.run import (
     Run,
@@ -89,7 +91,7 @@ def submit_all(services: Services, runs: Sequence[Run]) -> None:
 
 
 def _in_its_place(services: Services, run: Run, *, is_new: bool) -> Run:
-    if run.status is RunStatus.QUEUED:
+    if run.status is RunStatus.QUEUED or (run.was_stopped and gives_way(run)):
         run = _placed(services, run, is_new=is_new)
     logger.info("run_submitted", extra={"run_id": run.run_id, "run_created": is_new})
     return run
@@ -98,7 +100,9 @@ def _in_its_place(services: Services, run: Run, *, is_new: bool) -> Run:
 def _placed(services: Services, run: Run, *, is_new: bool) -> Run:
     """The run, CANCELED if others came first. If that cannot be found out now, the queue function will."""
     try:
-        return take_place(services, run, is_new=is_new)
+        if run.status is RunStatus.QUEUED:
+            run = take_place(services, run, is_new=is_new)
+        return hold_or_give_way(services, run) if gives_way(run) else run
     except StoreError as error:
         logger.warning("place_not_taken", extra={"run_id": run.run_id, "reason": str(error)})
         return run
@@ -167,7 +171,7 @@ def new_run(services: Services, request: RunRequest, kind: Kind | None = None) -
     if partition is not None:
         tags[PARTITION_TAG] = partition
     check_partition(kind.partitions, tags)
-    _check_asked(kind.run_config, tags)
+    check_asked(kind.run_config, tags)
     return Run(
         run_id=_run_id(services, request, now),
         job=request.job,
@@ -244,9 +248,14 @@ def _check_slots(services: Services, steps: list[StepDoc], held: tuple[str, ...]
             )
 
 
-def _check_asked(config: dict[str, Any], tags: dict[str, str]) -> None:
+def check_asked(config: dict[str, Any], tags: dict[str, str]) -> None:
+    """
+    Raises:
+        ConfigError, RequestError: config and tags are too large, or a tag that means something says nothing.
+    """
     check_tags(tags)
     check_retry_tags(tags)
+    on_running(tags)
     try:
         size = len(json.dumps(config).encode()) + len(json.dumps(tags).encode())
     except (TypeError, ValueError) as error:

@@ -23,6 +23,7 @@ from tidegate.app.runs.cancel import carry_out
 from tidegate.app.runs.claim import FIRST
 from tidegate.app.runs.expire import expire, overdue
 from tidegate.app.runs.finish import finish
+from tidegate.app.runs.holding import is_waiting
 from tidegate.app.runs.launch import launch
 from tidegate.app.runs.planning import plan_of
 from tidegate.app.runs.stop import as_of_now, stop_late_step
@@ -160,13 +161,16 @@ class _Sweep:
         claim = self._services.admission.claim(run_claim_id(run.run_id))
         if self._is_superseded(run):
             return
-        if claim is None or (claim.state is ClaimState.WAITING and not self._stands(claim)):
+        is_held_up = claim is None and is_waiting(self._services, run)
+        if not is_held_up and (
+            claim is None or (claim.state is ClaimState.WAITING and not self._stands(claim))
+        ):
             self._count("unadmitted", run_id=run.run_id)
             admit(self._services, run.run_id)
         elif (deadline := overdue(self._services, run)) and self._is_old(deadline.at):
             self._count("unexpired", run_id=run.run_id)
             expire(self._services, run, deadline)
-        elif claim.state is ClaimState.DONE:
+        elif claim is not None and claim.state is ClaimState.DONE:
             self._count("abandoned", run_id=run.run_id)
             reason = "Its place in the queue was given up before it began."
             launch(self._services, finish(self._services, run, RunStatus.FAILURE, reason=reason))

@@ -92,6 +92,15 @@ def _in_time(definition: TimeWindowPartitionsDefinition, key: str, prefix: str) 
     return Place(f"{prefix}{row:08}", member)
 
 
+def key_of(definition: PartitionsDefinition, row: str, member: str) -> str:
+    """The key of a place: what ``place_of`` was given."""
+    if isinstance(definition, TimeWindowPartitionsDefinition):
+        point = definition.calendar.at(int(row.rpartition("#")[2]) * WIDTH + int(member))
+        return "" if point is None else definition.key_at(point)
+    has_time = isinstance(definition, MultiPartitionsDefinition) and definition.time_dimension
+    return _key(definition, row, int(member) if has_time else member)
+
+
 def by_row(places: Iterable[Place]) -> dict[str, list[int | str]]:
     found: dict[str, list[int | str]] = {}
     for one in places:
