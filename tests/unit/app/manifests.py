@@ -65,6 +65,8 @@ DIAMOND = [
 
 
 OVER = ("source", "result")
+KEYS = ["x", "y", "z"]
+"""Of the values of ``source``."""
 
 
 def source(required: bool = True, **changes: Any) -> Any:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.unit.app.manifests import DIAMOND, step_doc
+from tests.unit.app.seen import in_use, kinds
 from tidegate.domain.run import StepStatus
 from tidegate.domain.settings import Settings
 
@@ -34,10 +35,6 @@ def left_of(tg: Any, run_id: str) -> str:
     return str(name)
 
 
-def kinds(tg: Any, run_id: str) -> list[str]:
-    return [str(one.kind) for one in tg.store.events.read(run_id).items]
-
-
 def in_line(tg: Any) -> list[str]:
     """Every claim that waits, in whatever line."""
     tg.trouble.at = -1
@@ -47,7 +44,7 @@ def in_line(tg: Any) -> list[str]:
 
 def assert_nothing_is_left(tg: Any) -> None:
     """No slot is held, nobody waits, no step is under way, and what was stopped was stopped."""
-    assert {one.key: one.in_use for one in tg.store.admission.limits() if one.in_use} == {}
+    assert in_use(tg) == {}
     assert in_line(tg) == []
     for run_id in tg.runs:
         assert tg.store.runs.get(run_id).status.is_finished

@@ -13,10 +13,10 @@ from tests.unit.app.runs.canceled import (
     Make,
     assert_nothing_is_left,
     in_line,
-    kinds,
     left_of,
     running_diamond,
 )
+from tests.unit.app.seen import kinds
 from tidegate.app.runs.cancel import cancel, request_cancel
 from tidegate.app.upkeep.sweep import GRACE, sweep
 from tidegate.domain.run import RunStatus, StepRow, StepStatus

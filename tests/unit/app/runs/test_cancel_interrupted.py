@@ -13,10 +13,10 @@ from tests.unit.app.runs.canceled import (
     SETTINGS,
     Make,
     assert_nothing_is_left,
-    kinds,
     left_of,
     running_diamond,
 )
+from tests.unit.app.seen import kinds
 from tidegate.app.runs.admit import admit
 from tidegate.app.runs.cancel import cancel, request_cancel
 from tidegate.app.steps.complete import complete

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from tests.unit.app.manifests import DIAMOND, step_doc
-from tests.unit.app.runs.canceled import assert_nothing_is_left, kinds
+from tests.unit.app.runs.canceled import assert_nothing_is_left
+from tests.unit.app.seen import kinds
 from tidegate.app.runs.admit import admit
 from tidegate.app.upkeep.sweep import GRACE, sweep
 from tidegate.app.upkeep.wake import wake

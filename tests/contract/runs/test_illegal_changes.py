@@ -7,12 +7,9 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tidegate.adapters.dynamodb.runs import DynamoRunStore
-from tidegate.adapters.memory.runs import MemoryRunStore
 from tidegate.domain.run import RUN_LEAVES, Run, RunStatus, StepRow, StepStatus
 from tidegate.ports import RunStore
 
@@ -55,11 +52,6 @@ changes = st.one_of(
     st.builds(Begin, st.sampled_from([StepStatus.WAITING, StepStatus.STARTED]), attempts),
     st.builds(End, st.sampled_from(sorted(LEAVES)), attempts),
 )
-
-
-@pytest.fixture
-def runs(engine: str) -> RunStore:
-    return MemoryRunStore() if engine == "memory" else DynamoRunStore()
 
 
 def new_id() -> str:
