@@ -9,7 +9,9 @@ from definitions.quality import weather_quality
 from definitions.stations import SeattleStation
 from definitions.weather import (
     clean_weather,
+    conditions_report,
     daily_conditions,
+    monthly_conditions,
     monthly_summary,
     raw_weather,
     weather_features,
@@ -41,6 +43,8 @@ defs = Definitions(
         yearly_summary,
         weather_report,
         daily_conditions,
+        monthly_conditions,
+        conditions_report,
     ],
     jobs=[seattle_weather, conditions_of_a_day, weather_quality],
     resources={"station": SeattleStation()},

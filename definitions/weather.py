@@ -10,10 +10,12 @@ import pandas as pd
 from definitions.stations import SeattleStation
 from tidegate import (
     AssetExecutionContext,
+    BackfillPolicy,
     Config,
     DailyPartitionsDefinition,
     Ecs,
     MetadataValue,
+    MonthlyPartitionsDefinition,
     Output,
     asset,
 )
@@ -22,6 +24,7 @@ WAREHOUSE = "warehouse"
 """The pool of steps that would load a warehouse: ``tidegate limits set pool/warehouse 1`` runs them one by one."""
 
 days = DailyPartitionsDefinition(start_date="2012-01-01", end_date="2016-01-01")
+months = MonthlyPartitionsDefinition(start_date="2012-01-01", end_date="2016-01-01")
 
 
 class Cleaning(Config):
@@ -144,16 +147,44 @@ def weather_report(
     return Output(picture.getvalue(), metadata={"bytes": picture.tell()})
 
 
-@asset(group_name="days", partitions_def=days)
+@asset(
+    group_name="days",
+    partitions_def=days,
+    backfill_policy=BackfillPolicy.multi_run(max_partitions_per_run=31),
+)
 def daily_conditions(
     context: AssetExecutionContext, weather_features: pd.DataFrame
 ) -> Output[dict[str, Any]]:
-    """The record of one day: 1,461 partitions."""
-    row = weather_features[weather_features["date"] == context.partition_key].iloc[0]
-    record = {
-        "date": context.partition_key,
+    """The record of one day: 1,461 partitions. One run of a backfill makes 31 of them, each kept by itself."""
+    table = weather_features.set_index(weather_features["date"].dt.strftime("%Y-%m-%d"))
+    if context.has_partition_key:
+        record = _conditions(table, context.partition_key)
+        return Output(record, metadata={"weather": record["weather"]})
+    return Output({day: _conditions(table, day) for day in context.partition_keys})
+
+
+def _conditions(table: pd.DataFrame, day: str) -> dict[str, Any]:
+    row = table.loc[day]
+    return {
+        "date": day,
         "weather": str(row["weather"]),
         "temp_mean": float(row["temp_mean"]),
         "precipitation": float(row["precipitation"]),
     }
-    return Output(record, metadata={"weather": record["weather"]})
+
+
+@asset(group_name="days", partitions_def=months)
+def monthly_conditions(daily_conditions: dict[str, dict[str, Any]]) -> dict[str, int]:
+    """How many days there were of each kind of weather, from the records of the days: 48 partitions."""
+    kinds = [record["weather"] for record in daily_conditions.values()]
+    return {kind: kinds.count(kind) for kind in sorted(set(kinds))}
+
+
+@asset(group_name="days")
+def conditions_report(monthly_conditions: dict[str, dict[str, int]]) -> Output[dict[str, int]]:
+    """How many days of each kind there were in all months, made when the last month is."""
+    total: dict[str, int] = {}
+    for month in monthly_conditions.values():
+        for kind, count in month.items():
+            total[kind] = total.get(kind, 0) + count
+    return Output(total, metadata={"days": sum(total.values()), "months": len(monthly_conditions)})

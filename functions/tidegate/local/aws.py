@@ -37,6 +37,7 @@ from tidegate.local.functions import Function, Functions, Handler
 from tidegate.local.gateway import Gateway
 from tidegate.local.guard import Guard
 from tidegate.local.loop import Loop
+from tidegate.local.objects import MotoObjects
 from tidegate.local.process import (
     ACCOUNT,
     Tables,
@@ -134,7 +135,13 @@ class LocalAws:
             "stepfunctions": OnLoop(self.loop, self.step_functions),
             "ecs": OnLoop(self.loop, self.ecs),
         }
-        return Gateway(services, calls=self.calls, faults=self.faults, guard=self.guard)
+        return Gateway(
+            services,
+            calls=self.calls,
+            faults=self.faults,
+            guard=self.guard,
+            objects=MotoObjects(ACCOUNT),
+        )
 
     def _tables(self) -> Service:
         if self._store == "moto":

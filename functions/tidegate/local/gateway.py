@@ -21,6 +21,7 @@ from botocore.response import StreamingBody
 from tidegate.local.calls import Calls
 from tidegate.local.faults import Crash, Fault, Faults, Hang
 from tidegate.local.guard import Guard
+from tidegate.local.objects import MotoObjects
 from tidegate.local.role import current_role
 from tidegate.local.service import Service, ServiceError
 
@@ -30,6 +31,7 @@ _THROTTLES = {
     "s3": ("SlowDown", 503),
 }
 _AFTER = "tidegate_local_fault"
+_ASKED = "tidegate_local_asked"
 
 
 class Gateway:
@@ -38,9 +40,16 @@ class Gateway:
     active: ClassVar[Gateway | None] = None
 
     def __init__(
-        self, services: Mapping[str, Service], *, calls: Calls, faults: Faults, guard: Guard
+        self,
+        services: Mapping[str, Service],
+        *,
+        calls: Calls,
+        faults: Faults,
+        guard: Guard,
+        objects: MotoObjects | None = None,
     ) -> None:
         self._services = services
+        self._objects = objects
         self._calls = calls
         self._faults = faults
         self._guard = guard
@@ -92,13 +101,22 @@ class Gateway:
         try:
             if not self.answers(service):
                 context[_AFTER] = self._admit(service, operation, {})
-                return None
+                return self._directly(service, operation, context)
             answer = self.call(service, operation, request_body(service, params))
         except ServiceError as error:
             return _Http(error.status), _refusal(error)
         if answer is None:
             return None
         return _Http(200), _parsed(service, answer)
+
+    def _directly(
+        self, service: str, operation: str, context: Mapping[str, Any]
+    ) -> tuple[Any, dict[str, Any]] | None:
+        """What moto has, without asking it by a request. None: it must be asked."""
+        if service != "s3" or self._objects is None:
+            return None
+        answer = self._objects.call(operation, context.get(_ASKED, {}))
+        return None if answer is None else (_Http(200), _parsed(service, answer))
 
     def after_call(self, model: Any, context: Mapping[str, Any]) -> None:
         fault = context.get(_AFTER)
@@ -203,6 +221,12 @@ def _before_call(
     return None if active is None else active.before_call(model, params, context)
 
 
+def _keep_what_is_asked(params: Mapping[str, Any], context: dict[str, Any], **_: Any) -> None:
+    """The parameters as the caller gave them, which the request does not show any more."""
+    if Gateway.active is not None:
+        context[_ASKED] = dict(params)  # as it is now: botocore changes it further on
+
+
 def _after_call(model: Any, context: Mapping[str, Any], **_: Any) -> None:
     active = Gateway.active
     if active is not None:
@@ -214,5 +238,6 @@ def _install(event: str, handler: Callable[..., Any]) -> None:
     BUILTIN_HANDLERS.append((event, handler))
 
 
+_install("provide-client-params.s3", _keep_what_is_asked)
 _install("before-call", _before_call)
 _install("after-call", _after_call)
