@@ -45,11 +45,8 @@ _MONITOR_KEYS = (
     "cancellation_thread_poll_interval_seconds",
     "free_slots_after_run_end_seconds",
 )
-_NOT_ACTED_ON = {
-    "backfills": {
-        "run_chunk_size", "materialization_chunk_size", "max_outstanding_runs"
-    },
-}  # fmt: skip
+NOT_ACTED_ON: dict[str, set[str]] = {"backfills": {"materialization_chunk_size"}}
+"""Settings that nothing acts on yet, by section; who gives one is told so."""
 
 
 class _Error(Protocol):
@@ -272,7 +269,7 @@ class Rules:
         """Settings that later parts of the product act on. A setting without effect must not look like one with."""
         file = self._file
         waiting: list[str] = []
-        for name, keys in _NOT_ACTED_ON.items():
+        for name, keys in NOT_ACTED_ON.items():
             section: BaseModel | None = getattr(file, name)
             waiting += [f"{name}.{key}" for key in _changed(section) if key in keys]
         if waiting:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import fields
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from tests.unit.settings.files import Write, refusal
+from tidegate import settings_rules
 from tidegate.domain.fairness import Fairness
 from tidegate.domain.limit import configured_limits, rate_of
 from tidegate.domain.rate import Rate
@@ -157,11 +160,27 @@ def test_rules_of_different_kinds_for_one_tag_all_hold(write: Write) -> None:
     assert [one.limit for one in load_settings(path, {}).tag_limits] == [9, 4, 2]
 
 
-def test_a_setting_nothing_acts_on_is_noted(write: Write) -> None:
-    text = "backfills: {max_outstanding_runs: 7, run_chunk_size: 25}"
+def test_a_setting_nothing_acts_on_is_noted(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings_rules, "NOT_ACTED_ON", {"backfills": {"run_chunk_size"}})
+    text = "backfills: {max_outstanding_runs: 7, run_chunk_size: 26}"
     loaded = read_settings(write(text), {})
 
-    assert loaded.notes == ("Kept, and nothing acts on it yet: backfills.max_outstanding_runs.",)
+    assert loaded.notes == ("Kept, and nothing acts on it yet: backfills.run_chunk_size.",)
+
+
+def test_of_every_setting_something_acts_on_it_or_it_is_noted() -> None:
+    package = Path(settings_rules.__file__).parent
+    code = "".join(
+        path.read_text()
+        for path in package.rglob("*.py")
+        if not path.name.startswith("settings_")
+    )
+
+    unread = {one.name for one in fields(Settings) if not re.search(rf"\.{one.name}\b", code)}
+
+    assert unread == {key for keys in settings_rules.NOT_ACTED_ON.values() for key in keys}
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from tidegate.app.runs.deadlines import watch
 from tidegate.app.runs.finish import finish, publish
 from tidegate.app.runs.planning import declared_plan, plan_if_known, plan_of
 from tidegate.app.runs.reuse import left_out
-from tidegate.app.runs.stop import stop_late_step, stop_steps
+from tidegate.app.runs.stop import stop_late_step
 from tidegate.app.services import Services
 from tidegate.app.steps.advance import advance
 from tidegate.app.steps.begin import begin_step, start_step
@@ -90,25 +90,19 @@ def _start_run(services: Services, claim: Claim) -> list[Claim]:
 def _begin_first(
     services: Services, run: Run, plan: RunPlan, index: int, *, has_pools: bool
 ) -> list[Claim]:
-    row = left_out(services, run, plan.step(index))
+    row = left_out(services, run, plan, index)
     if row is None:
         return begin_step(services, run, plan, index, Gathered(), has_pools=has_pools)
     return advance(services, run, plan_of(services, run), row)
 
 
 def _not_started(services: Services, run: Run | None, claim: Claim) -> list[Claim]:
-    """Cancelled while it was being granted or launched, or long finished: give the slots on."""
-    if run is None or not run.was_stopped:
+    """Cancelled while it was being granted or launched, or over: do what a call that ended it and died has not done."""
+    if run is None:
         return list(services.admission.release(claim.claim_id))
-    plan = plan_if_known(services, run)
-    granted = run_released(services, run, plan)
-    if plan is not None:
-        # A call that died here may have begun a step when the run was being stopped already.
-        claims, trouble = stop_steps(services, run, plan)
-        if trouble is not None:
-            raise trouble
-        granted += claims
-    return granted
+    if run.status.is_finished:
+        return finish(services, run, run.status, reason=run.reason)
+    return run_released(services, run, plan_if_known(services, run))
 
 
 def _tell_started(services: Services, run: Run) -> None:

@@ -13,20 +13,23 @@ from dataclasses import replace
 from tidegate.app.runs.planning import take_over_mapping_keys
 from tidegate.app.runs.stop import tell_skipped
 from tidegate.app.services import Services
+from tidegate.app.steps.hooks import call_step_hooks
 from tidegate.domain.plan import PlanStep, RunPlan
 from tidegate.domain.run import Run, StepRow, StepStatus
 
 _NOT_BEGUN: frozenset[StepStatus | None] = frozenset({None, StepStatus.WAITING})
 
 
-def left_out(services: Services, run: Run, step: PlanStep) -> StepRow | None:
+def left_out(services: Services, run: Run, plan: RunPlan, number: int) -> StepRow | None:
     """The row, now written, of a step that a retry does not run, although its turn has come; None: it runs."""
+    step = plan.step(number)
     row = _instead(services, run, step)
     if row is None:
         return None
     row, _ = services.store.runs.resolve_step(row, leaves=_NOT_BEGUN)
     if row.status is not StepStatus.CANCELED:
         tell_skipped(services, run, step, row)
+        call_step_hooks(services, run, plan, row)  # it fails if what it made is forgotten
     return row
 
 

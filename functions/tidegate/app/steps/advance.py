@@ -163,7 +163,7 @@ class _Advance:
 
     def _decide(self, number: int, decision: Decision, gathered: Gathered) -> None:
         services, run, plan = self._services, self._run, self._plan
-        taken = left_out(services, run, plan.step(number))
+        taken = left_out(services, run, plan, number)
         if taken is not None:
             self._plan = plan_of(services, run)  # it may have a dynamic output
             self._todo.append(taken)

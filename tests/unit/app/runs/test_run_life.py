@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from tests.unit.app.manifests import DIAMOND, step_doc
+from tests.unit.app.manifests import DIAMOND, manifest_of, step_doc
+from tidegate.adapters.memory.blobs import MemoryBlobs
 from tidegate.app.runs.admit import admit
+from tidegate.app.runs.cancel import cancel
+from tidegate.app.services import Manifests
 from tidegate.app.steps.complete import complete
 from tidegate.domain.run import RunStatus
 from tidegate.domain.settings import Settings
@@ -129,6 +133,34 @@ def _dies_when_the_run_has_started(tg: Any, after: bool) -> Callable[..., Any]:
         return moved
 
     return move
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_a_granted_run_whose_code_is_gone_fails_and_says_so_whoever_dies_meanwhile(
+    world: Make, after: bool
+) -> None:
+    def play(at: int) -> Any:
+        tg = world(SETTINGS, diamond=DIAMOND)
+        tg.runs = [tg.submit("diamond", run_key=name) for name in ("a", "b")]
+        tg.settle_wake_ups()
+        gone = Manifests(manifest_of(other=DIAMOND), MemoryBlobs())
+        tg.services = replace(tg.services, manifests=gone)
+        tg.trouble.at, tg.trouble.after, tg.first = at, after, tg.trouble.calls
+        tg.again(lambda: cancel(tg.services, tg.runs[0]))
+        tg.last, tg.trouble.at = tg.trouble.calls, -1
+        return tg
+
+    calm = play(-1)
+    for at in range(calm.first, calm.last):
+        tg = play(at)
+
+        run = tg.store.runs.get(tg.runs[1])
+        kinds = [one.kind for one in tg.store.events.read(run.run_id).items]
+        assert run.status == "FAILURE"
+        assert sorted(kinds) == ["RUN_ENQUEUED", "RUN_FAILURE"], f"died at call {at}"
+        assert "not in the bucket" in run.reason
+        assert [one.in_use for one in tg.store.admission.limits()] == [0], f"died at call {at}"
+    assert calm.last - calm.first > 20
 
 
 def test_a_completion_delivered_twice_is_recorded_once(world: Make) -> None:

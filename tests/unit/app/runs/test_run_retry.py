@@ -274,3 +274,28 @@ def test_a_step_whose_earlier_run_is_forgotten_fails_and_says_so(world: Make) ->
     row = tg.store.runs.step(child.run_id, 0)
     assert row.reason == f"run {run_id}, which had done it, is not known any more; retry all steps"
     assert kinds(tg, child.run_id).count("STEP_FAILURE") == 1
+
+
+@pytest.mark.parametrize("lost", [0, 1])
+def test_hooks_are_called_of_a_step_that_fails_since_its_earlier_run_is_forgotten(
+    world: Make, lost: int
+) -> None:
+    hooks = [
+        {"name": name, "on": on, "of": "step"}
+        for name, on in (("told", "failure"), ("praised", "success"))
+    ]
+    chain = [{**one, "hooks": hooks} for one in CHAIN]
+    tg = world(retries(1, run_retry_delay_seconds=10), chain=chain)
+    tg.failing.add("c")
+    run_id = tg.submit("chain")
+    tg.settle()
+    tg.failing.clear()
+    tg.alarms.take(tg.clock.now() + timedelta(hours=1))
+    child = retry_by_hand(tg.services, run_id)
+    tg.store.runs._steps[run_id].pop(lost)
+
+    tg.settle()
+
+    states = [state for name, state in tg.launcher.started.items() if child.run_id in name]
+    called = [state["hook"] for state in states if "hook" in state]
+    assert [one["step"] for one in called if one["name"] == "told"] == ["ab"[lost]]
