@@ -235,9 +235,17 @@ def cancel(backfill_id: Id, as_json: AsJson = False, target: Target = None) -> N
 
 
 @app.command()
-def retry(backfill_id: Id, as_json: AsJson = False, target: Target = None) -> None:
+def retry(
+    backfill_id: Id,
+    failed: Annotated[
+        bool, typer.Option("--failed", help="Only of what failed, and was left out for it.")
+    ] = False,
+    as_json: AsJson = False,
+    target: Target = None,
+) -> None:
     """Launch a new one, of all that this one has not made."""
-    _change("retry", backfill_id, as_json, target, by=connect.caller(target))
+    by, as_id = connect.caller(target), str(uuid.uuid4())
+    _change("retry", backfill_id, as_json, target, by=by, only_failed=failed, as_id=as_id)
 
 
 def _change(action: str, given: str, as_json: bool, target: str | None, **fields: Any) -> None:

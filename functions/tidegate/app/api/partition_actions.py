@@ -56,8 +56,14 @@ def _change(
 
 
 def _retry(services: Services, fields: Fields) -> dict[str, Any]:
-    by = fields.optional_text("by") or ""
-    return backfill_document(backfills.retry_backfill(services, fields.text("backfill_id"), by=by))
+    again = backfills.retry_backfill(
+        services,
+        fields.text("backfill_id"),
+        by=fields.optional_text("by") or "",
+        only_failed=fields.flag("only_failed"),
+        as_id=fields.optional_text("as_id"),
+    )
+    return backfill_document(again)
 
 
 ACTIONS: dict[str, Action] = {

@@ -91,11 +91,20 @@ def _begin(services: Services, backfill: Backfill) -> Backfill:
     return stored
 
 
-def retry_backfill(services: Services, backfill_id: str, *, by: str = "") -> Backfill:
-    """A new backfill of all that this one has not made.
+def retry_backfill(
+    services: Services,
+    backfill_id: str,
+    *,
+    by: str = "",
+    only_failed: bool = False,
+    as_id: str | None = None,
+) -> Backfill:
+    """A new backfill of all that this one has not made; ``only_failed``: of what failed, and what was left out for it.
+
+    ``as_id``: its id; with the same id it is launched once.
 
     Raises:
-        RequestError: it has not ended, or has made everything.
+        RequestError: it has not ended, or there is nothing to make.
         UnknownBackfillError: there is none of this id.
     """
     known = find(services, backfill_id)
@@ -106,10 +115,15 @@ def retry_backfill(services: Services, backfill_id: str, *, by: str = "") -> Bac
     left = {
         key: rest
         for key, target in known.target.items()
-        if (rest := target - known.done.get(key, EMPTY))
+        if (
+            rest := target & known.failed.get(key, EMPTY)
+            if only_failed
+            else target - known.done.get(key, EMPTY)
+        )
     }
     if not left:
-        raise RequestError(f"Backfill {backfill_id} has made everything.")
+        what = "failed nowhere" if only_failed else "made everything"
+        raise RequestError(f"Backfill {backfill_id} has {what}.")
     tags = {
         **known.tags,
         PARENT_TAG: backfill_id,
@@ -120,7 +134,7 @@ def retry_backfill(services: Services, backfill_id: str, *, by: str = "") -> Bac
     )
     now = services.clock.now()
     again = Backfill(
-        backfill_id=services.ids.run_id(now),
+        backfill_id=as_id or services.ids.run_id(now),
         status=BackfillStatus.REQUESTED,
         created_at=now,
         as_of=known.as_of,

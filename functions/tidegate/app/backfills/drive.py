@@ -16,6 +16,7 @@ from typing import Any
 from tidegate.app.backfills.backfill import ROUNDS, wake
 from tidegate.app.backfills.runs import cancel_runs, outcome_of, run_id_of, submit_chunk
 from tidegate.app.backfills.target import nodes_of
+from tidegate.app.runs.retry_later import last_of
 from tidegate.app.services import Services
 from tidegate.domain.backfills.backfill import Backfill, BackfillStatus, Chunk
 from tidegate.domain.backfills.graph import Nodes
@@ -52,11 +53,12 @@ def drive(services: Services, event: dict[str, Any]) -> None:
 
 
 def _count(services: Services, backfill_id: str, run_id: str) -> None:
+    """Not before it is known that no retry follows; then what came of the last one counts."""
     run = services.store.runs.get(run_id)
-    if run is None or run.tags.get(BACKFILL_TAG) != backfill_id or not run.status.is_finished:
+    if run is None or run.tags.get(BACKFILL_TAG) != backfill_id:
         return
-    known = services.store.automation.backfill(backfill_id)
-    outcome = None if known is None else outcome_of(services, known, run)
+    known, last = services.store.automation.backfill(backfill_id), last_of(services, run)
+    outcome = None if known is None or last is None else outcome_of(services, known, last)
     if outcome is not None:
         services.store.automation.run_ended(
             backfill_id,
@@ -82,8 +84,9 @@ def repair(services: Services, backfill_id: str, grace: timedelta) -> bool:
         for chunk in chunks
         for place in chunk.open
         if (run := services.store.runs.get(run_id_of(known, chunk.number, place))) is not None
-        and run.finished_at is not None
-        and run.finished_at <= until
+        and (last := last_of(services, run)) is not None
+        and last.finished_at is not None
+        and last.finished_at <= until
     ]
     for run_id in untold:
         _count(services, backfill_id, run_id)

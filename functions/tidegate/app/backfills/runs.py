@@ -9,12 +9,15 @@ from typing import Any
 
 from tidegate.app.runs.cancel import request_cancel
 from tidegate.app.runs.planning import plan_of
+from tidegate.app.runs.retry import retry_run
+from tidegate.app.runs.retry_later import is_up_for_retry
 from tidegate.app.runs.submit import Kind, RunRequest, kind_of, new_run, submit_all
 from tidegate.app.services import Services
 from tidegate.domain.backfills.backfill import BACKFILL_RUN_TAG, Backfill, BackfillRun, Chunk
 from tidegate.domain.backfills.graph import Nodes
 from tidegate.domain.partitions.definition import PARTITION_TAG, RANGE_END_TAG, RANGE_START_TAG
 from tidegate.domain.run import BACKFILL_TAG, Run, RunStatus, StepStatus, run_id_of_key
+from tidegate.domain.run_retry import Strategy, retry_id
 from tidegate.errors import (
     ConfigError,
     DefinitionError,
@@ -174,11 +177,17 @@ def cancel_runs(services: Services, backfill: Backfill, chunks: Sequence[Chunk])
     ]
     for run_id in found:
         try:
-            request_cancel(
-                services,
-                run_id,
-                reason=f"backfill {backfill.backfill_id} is cancelled",
-                is_one_of_many=True,
-            )
+            _cancel(services, backfill, run_id)
         except UnknownRunError:
             logger.warning("run_of_backfill_missing", extra={"run_id": run_id})
+
+
+def _cancel(services: Services, backfill: Backfill, run_id: str) -> None:
+    """Cancel a run, or what follows it as a retry; one that is to come is refused."""
+    reason = f"backfill {backfill.backfill_id} is cancelled"
+    run = request_cancel(services, run_id, reason=reason, is_one_of_many=True)
+    while run.status is RunStatus.FAILURE and is_up_for_retry(services, run):
+        if services.store.runs.get(retry_id(run)) is None:
+            retry_run(services, {"run_id": run.run_id, "strategy": Strategy.FROM_FAILURE})
+            return
+        run = request_cancel(services, retry_id(run), reason=reason, is_one_of_many=True)

@@ -86,6 +86,7 @@ def _skip(services: Services, run: Run, claim: Claim) -> Run:
     reason, now = skipped(line, winners), services.clock.now()
     canceled = RunStatus.CANCELED
     tell_ended(services, replace(run, status=canceled, reason=reason, finished_at=now))
+    tell_backfill(services, run)
     runs, leaves = services.store.runs, RUN_LEAVES[canceled]
     ended = runs.move(
         run.run_id, leaves=leaves, to=canceled, at=now, reason=reason, lost_to=winners

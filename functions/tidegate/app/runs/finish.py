@@ -42,11 +42,12 @@ def finish(
     tell_ended(services, ended)
     if ended.status is RunStatus.FAILURE:
         promise_retry(services, ended)
+    tell_backfill(services, ended)
     return run_released(services, run, plan_if_known(services, run))
 
 
 def tell_ended(services: Services, run: Run) -> None:
-    """The last event of a run that is over, the word to the bus, and to its backfill."""
+    """The last event of a run that is over, and the word to the bus."""
     event = Event(
         run_id=run.run_id,
         at=run.finished_at or services.clock.now(),
@@ -59,11 +60,10 @@ def tell_ended(services: Services, run: Run) -> None:
     publish(services, run, run.status)
     if run.was_stopped:
         mark_stopped(services, run, plan_if_known(services, run))
-    tell_backfill(services, run)
 
 
 def tell_backfill(services: Services, run: Run) -> None:
-    """The backfill function has it counted, whatever becomes of this call."""
+    """The backfill function has it counted, whatever becomes of this call. After it was promised a retry, if it is."""
     if BACKFILL_TAG in run.tags:
         services.backfills.wake({"backfill_id": run.tags[BACKFILL_TAG], "run_id": run.run_id})
 

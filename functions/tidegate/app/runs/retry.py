@@ -12,15 +12,19 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from tidegate.app.runs.cancel import request_cancel
+from tidegate.app.runs.finish import tell_backfill
 from tidegate.app.runs.planning import deployed_plan, plan_if_known
+from tidegate.app.runs.retry_later import REFUSED
 from tidegate.app.runs.reuse import done_steps, materialized
 from tidegate.app.runs.submit import RunRequest, submit
 from tidegate.app.services import Services
+from tidegate.domain.backfills.backfill import BackfillStatus
 from tidegate.domain.event import EventKind
 from tidegate.domain.executor import executor_of
 from tidegate.domain.limit import trigger_key
 from tidegate.domain.plan import RunPlan
-from tidegate.domain.run import Run, RunStatus
+from tidegate.domain.run import BACKFILL_TAG, Run, RunStatus
 from tidegate.domain.run_retry import (
     BY_ITSELF,
     Strategy,
@@ -49,14 +53,31 @@ def retry_run(services: Services, task: Mapping[str, Any]) -> None:
     if parent is None or parent.status is not RunStatus.FAILURE:
         return
     try:
+        _check_backfill(services, parent)
         child = submit(services, _request(services, parent, Strategy(task["strategy"])))
     except StoreError:
         raise
     except TidegateError as error:
         logger.warning("run_not_retried", extra={"run_id": parent.run_id, "reason": str(error)})
         _tell(services, parent, "refused", f"It is not retried: {error}", level="ERROR")
+        tell_backfill(services, parent)
         return
     _tell(services, parent, child.run_id, f"Retried as run {child.run_id}.")
+    try:
+        _check_backfill(services, parent)  # cancelled meanwhile, it may not have seen this run
+    except RequestError as error:
+        request_cancel(services, child.run_id, reason=str(error))
+
+
+def _check_backfill(services: Services, parent: Run) -> None:
+    """
+    Raises:
+        RequestError: the run is of a backfill that is being cancelled, or was.
+    """
+    backfill_id = parent.tags.get(BACKFILL_TAG)
+    found = None if backfill_id is None else services.store.automation.backfill(backfill_id)
+    if found is not None and found.status in (BackfillStatus.CANCELING, BackfillStatus.CANCELED):
+        raise RequestError(f"Backfill {backfill_id} is {found.status}.")
 
 
 def retry_by_hand(
@@ -201,6 +222,6 @@ def _tell(services: Services, parent: Run, what: str, message: str, *, level: st
         kind=EventKind.RUN_RETRIED if level == "INFO" else EventKind.ENGINE_EVENT,
         message=message,
         level=level,
-        data={"run_id": what} if level == "INFO" else {},
+        data={"run_id": what} if level == "INFO" else {REFUSED: True},
     )
     services.store.events.append(parent.run_id, f"retried/{what}", [event])
