@@ -160,9 +160,7 @@ def test_rules_of_different_kinds_for_one_tag_all_hold(write: Write) -> None:
     assert [one.limit for one in load_settings(path, {}).tag_limits] == [9, 4, 2]
 
 
-def test_a_setting_nothing_acts_on_is_noted(
-    write: Write, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_setting_nothing_acts_on_is_noted(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settings_rules, "NOT_ACTED_ON", {"backfills": {"run_chunk_size"}})
     text = "backfills: {max_outstanding_runs: 7, run_chunk_size: 26}"
     loaded = read_settings(write(text), {})
@@ -173,9 +171,7 @@ def test_a_setting_nothing_acts_on_is_noted(
 def test_of_every_setting_something_acts_on_it_or_it_is_noted() -> None:
     package = Path(settings_rules.__file__).parent
     code = "".join(
-        path.read_text()
-        for path in package.rglob("*.py")
-        if not path.name.startswith("settings_")
+        path.read_text() for path in package.rglob("*.py") if not path.name.startswith("settings_")
     )
 
     unread = {one.name for one in fields(Settings) if not re.search(rf"\.{one.name}\b", code)}
