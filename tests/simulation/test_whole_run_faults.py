@@ -13,7 +13,8 @@ from collections.abc import Iterable
 import pytest
 
 from tests.simulation.forks import Call, Struck
-from tests.simulation.whole_runs import SCENARIOS, strike
+from tests.simulation.scenarios import SCENARIOS
+from tests.simulation.whole_runs import strike
 from tidegate.local.faults import Fault
 
 ALL = os.environ.get("TIDEGATE_FAULTS") == "all"

@@ -1,0 +1,385 @@
+"""Scenarios of whole runs: what is deployed, and what happens to it. Each is short, and ends with nothing under way."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from tests.simulation.forks import Forks
+from tidegate import (
+    Definitions,
+    DynamicOut,
+    DynamicOutput,
+    Ecs,
+    OpExecutionContext,
+    RetryPolicy,
+    asset,
+    define_asset_job,
+    in_process_executor,
+    job,
+    op,
+)
+from tidegate.domain.rate import Rate
+from tidegate.errors import TidegateError
+from tidegate.testing import LocalDeployment
+
+T = TypeVar("T")
+
+ran: Counter[tuple[str, str, int]] = Counter()
+"""(run, step, attempt) -> how often its user code ran to its end."""
+
+
+def note(context: OpExecutionContext) -> None:
+    ran[context.run_id, context.step_key, context.retry_number] += 1
+    context.log.info("here")
+
+
+@op
+def top(context: OpExecutionContext) -> int:
+    note(context)
+    return 1
+
+
+@op(pool="db")
+def left(context: OpExecutionContext, number: int) -> int:
+    note(context)
+    return number
+
+
+@op(pool="db")
+def right(context: OpExecutionContext, number: int) -> int:
+    note(context)
+    return number
+
+
+@op(pool="db")
+def broken(context: OpExecutionContext, number: int) -> int:
+    note(context)
+    raise ValueError("not today")
+
+
+@op(pool="db", retry_policy=RetryPolicy(max_retries=1, delay=20))
+def flaky(context: OpExecutionContext, number: int) -> int:
+    note(context)
+    if context.retry_number == 0:
+        raise ConnectionError("not yet")
+    return number
+
+
+@op(retry_policy=RetryPolicy(max_retries=1, delay=840))
+def patient(context: OpExecutionContext, number: int) -> int:
+    note(context)
+    raise ConnectionError("not yet")
+
+
+@op(retry_policy=RetryPolicy(max_retries=1))
+def hasty(context: OpExecutionContext, number: int) -> int:
+    note(context)
+    if context.retry_number == 0:
+        raise ConnectionError("not yet")
+    return number
+
+
+@op
+def better_later(context: OpExecutionContext, number: int) -> int:
+    note(context)
+    if not context.has_tag("tidegate/retry_number"):
+        raise ConnectionError("not in this run")
+    return number
+
+
+@op(compute=Ecs(cpu=256, memory=512), pool="db", timeout=600)
+def contained(context: OpExecutionContext, number: int) -> int:
+    note(context)
+    return number
+
+
+@op
+def foot(context: OpExecutionContext, one: int, other: int) -> int:
+    note(context)
+    return one + other
+
+
+@op(out=DynamicOut(int))
+def several(context: OpExecutionContext) -> Iterator[DynamicOutput[int]]:
+    note(context)
+    yield DynamicOutput(1, "one")
+    yield DynamicOutput(2, "two")
+
+
+@op
+def gather(context: OpExecutionContext, numbers: list[int]) -> int:
+    note(context)
+    return sum(numbers)
+
+
+@job
+def fanning() -> None:
+    gather(several().map(left).collect())
+
+
+@job
+def diamond() -> None:
+    number = top()
+    foot(left(number), right(number))
+
+
+@job
+def failing() -> None:
+    number = top()
+    foot(left(number), broken(number))
+
+
+@job
+def trying() -> None:
+    number = top()
+    foot(flaky(number), right(number))
+
+
+@job
+def quick() -> None:
+    top()
+
+
+@job
+def pair() -> None:
+    foot(left(top.alias("one")()), right(top.alias("other")()))
+
+
+@job
+def waiting() -> None:
+    foot(patient(top()), top.alias("other")())
+
+
+@job
+def unlucky() -> None:
+    number = top()
+    foot(left(number), better_later(number))
+
+
+@job
+def boxed() -> None:
+    foot(contained(top()), top.alias("other")())
+
+
+@job
+def lonely() -> None:
+    top()
+
+
+@job(executor_def=in_process_executor)
+def packed() -> None:
+    foot(hasty(left(top())), gather(several().map(right).collect()))
+
+
+@job(executor_def=in_process_executor)
+def packed_and_failing() -> None:
+    number = top()
+    foot(left(number), broken(number))
+
+
+@asset(pool="db")
+def gold(context: OpExecutionContext) -> int:
+    note(context)
+    return 1
+
+
+@asset
+def ring(context: OpExecutionContext, gold: int) -> int:
+    note(context)
+    return gold + 1
+
+
+ASSETS = ("gold", "ring")
+DEFS = Definitions(
+    assets=[gold, ring],
+    jobs=[
+        diamond,
+        failing,
+        trying,
+        fanning,
+        quick,
+        pair,
+        waiting,
+        unlucky,
+        boxed,
+        lonely,
+        packed,
+        packed_and_failing,
+        define_asset_job("jewels", selection="*ring"),
+    ],
+)
+TIGHT = {"concurrency": {"runs": {"max_concurrent_runs": 1}, "pools": {"limits": {"db": 1}}}}
+
+
+def in_a_line(on_conflict: str) -> dict[str, Any]:
+    return {"concurrency": {"jobs": {"lonely": {"limit": 1, "on_conflict": on_conflict}}}}
+
+
+RETRIED = {**TIGHT, "run_retries": {"max_retries": 1, "delay": 30}}
+
+
+class Play:
+    """What a scenario does with a deployment. A client that gets no answer asks again."""
+
+    def __init__(self, tg: LocalDeployment, forks: Forks) -> None:
+        self.tg = tg
+        self.calm = forks.paused
+        self.runs: list[str] = []
+
+    def submit(self, job_name: str, **fields: Any) -> str:
+        key = f"key {len(self.runs)}"
+        run_id = self.persist(lambda: self.tg.submit(job_name, run_key=key, **fields))
+        self.runs.append(run_id)
+        return run_id
+
+    def cancel(self, run_id: str) -> None:
+        self.persist(lambda: self.tg.cancel(run_id))
+
+    def persist(self, call: Callable[[], T]) -> T:
+        for _ in range(5):
+            try:
+                return call()
+            except TidegateError:
+                continue
+        return call()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scenario:
+    """``play`` is struck at every call; then time passes, in which retries and sweeps happen."""
+
+    play: Callable[[Play], None]
+    settings: Mapping[str, Any] = field(default_factory=lambda: TIGHT)
+    step_seconds: float = 2
+    one_of: int = 4
+    """Where faults take turns, one write of so many is struck."""
+    rest: float = 16
+    """Minutes in which all is repaired: three sweeps, and the time-out of a Complete that was abandoned."""
+    overdue: float = 50
+    """Minutes more after which the sweep looks for the execution of a step."""
+
+
+def hand_over(play: Play) -> None:
+    """Two diamonds whose middles share one slot, the second of which waits for the first."""
+    play.submit("diamond")
+    play.submit("diamond")
+    play.tg.settle()
+    play.tg.advance(seconds=30)
+
+
+def failure(play: Play) -> None:
+    """A step fails, what is below it is skipped, and the next run gets its turn."""
+    play.submit("failing")
+    play.submit("jewels")
+    play.tg.settle()
+    play.tg.advance(seconds=30)
+
+
+def retry(play: Play) -> None:
+    """A step fails and is tried again 20 s later; meanwhile its slot is another step's."""
+    play.submit("trying")
+    play.submit("jewels")
+    play.tg.settle()
+    play.tg.advance(seconds=60)
+
+
+def fan_out(play: Play) -> None:
+    """A step for each of two values, which share one slot with another run."""
+    play.submit("fanning")
+    play.submit("jewels")
+    play.tg.settle()
+    play.tg.advance(seconds=30)
+
+
+def rate(play: Play) -> None:
+    """Three runs, which may start 20 s apart: the second and the third are woken by alarms."""
+    with play.calm():
+        pace = Rate(limit=1, per=timedelta(seconds=20))
+        play.tg._deployment.services.admission.set_rate("runs", pace)
+    for _ in range(3):
+        play.submit("quick")
+    play.tg.settle()
+    play.tg.advance(seconds=70)
+
+
+def cancel(play: Play) -> None:
+    """Cancelled are a run of which a step runs and one waits, and one that is queued; the one behind them has its turn."""
+    with play.calm():
+        for name in ("pair", "quick", "quick"):
+            play.submit(name)
+        play.tg.settle()
+        play.tg.advance(minutes=15)
+    for run_id in play.runs[1::-1]:
+        play.cancel(run_id)
+    play.tg.settle()
+
+
+def cancel_retry(play: Play) -> None:
+    """Cancelled is a run with a step that is to be tried again, later; the run behind it has its turn."""
+    with play.calm():
+        for name in ("waiting", "quick"):
+            play.submit(name)
+        play.tg.settle()
+        play.tg.advance(seconds=30)
+    play.cancel(play.runs[0])
+    play.tg.settle()
+
+
+def skip(play: Play) -> None:
+    """Of two runs of a job that lets one be, the second is skipped."""
+    play.submit("lonely")
+    play.tg.advance(seconds=1)
+    play.submit("lonely")
+    play.tg.advance(seconds=30)
+
+
+def cancel_oldest(play: Play) -> None:
+    """Each run of a job that lets one be takes the place of the one before it, which is cancelled."""
+    for _ in range(3):
+        play.submit("lonely")
+        play.tg.advance(seconds=1)
+    play.tg.advance(seconds=30)
+
+
+def run_retry(play: Play) -> None:
+    """A run fails, and 30 s later another does what failed, with the outputs of what did not. Another waits behind both."""
+    play.submit("unlucky")
+    play.submit("jewels")
+    play.tg.settle()
+    play.tg.advance(seconds=70)
+
+
+def in_process(play: Play) -> None:
+    """Two runs that are one execution each, with a retry and a fan-out in one and a failure in the other."""
+    play.submit("packed")
+    play.submit("packed_and_failing")
+    play.tg.settle()
+    play.tg.advance(seconds=30)
+
+
+def on_ecs(play: Play) -> None:
+    """A step in a container, whose slot is another run's next."""
+    play.submit("boxed")
+    play.submit("jewels")
+    play.tg.settle()
+    play.tg.advance(seconds=60)
+
+
+SCENARIOS: dict[str, Scenario] = {
+    "hand-over": Scenario(play=hand_over),
+    "failure": Scenario(play=failure),
+    "retry": Scenario(play=retry),
+    "fan-out": Scenario(play=fan_out),
+    "rate": Scenario(play=rate),
+    "cancel": Scenario(play=cancel, step_seconds=800, rest=30, one_of=2),
+    "cancel a retry": Scenario(play=cancel_retry, one_of=1),
+    "skip": Scenario(play=skip, settings=in_a_line("skip")),
+    "cancel oldest": Scenario(play=cancel_oldest, settings=in_a_line("cancel_oldest")),
+    "retry of a run": Scenario(play=run_retry, settings=RETRIED),
+    "in_process": Scenario(play=in_process),
+    "ECS": Scenario(play=on_ecs),
+}
