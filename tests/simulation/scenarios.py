@@ -255,7 +255,7 @@ class Scenario:
     play: Callable[[Play], None]
     settings: Mapping[str, Any] = field(default_factory=lambda: TIGHT)
     step_seconds: float = 2
-    one_of: int = 4
+    one_of: int = 6
     """Where faults take turns, one write of so many is struck."""
     rest: float = 16
     """Minutes in which all is repaired: three sweeps, and the time-out of a Complete that was abandoned."""
@@ -338,11 +338,13 @@ def skip(play: Play) -> None:
 
 
 def cancel_oldest(play: Play) -> None:
-    """Each run of a job that lets one be takes the place of the one before it, which is cancelled."""
-    for _ in range(3):
+    """A run takes the place of the one that runs, which is cancelled, of a job that lets one be."""
+    with play.calm():
         play.submit("lonely")
-        play.tg.advance(seconds=1)
-    play.tg.advance(seconds=30)
+        play.tg.settle()
+        play.tg.advance(seconds=30)
+    play.submit("lonely")
+    play.tg.advance(minutes=2)
 
 
 def run_retry(play: Play) -> None:
@@ -375,10 +377,12 @@ SCENARIOS: dict[str, Scenario] = {
     "retry": Scenario(play=retry),
     "fan-out": Scenario(play=fan_out),
     "rate": Scenario(play=rate),
-    "cancel": Scenario(play=cancel, step_seconds=800, rest=30, one_of=2),
-    "cancel a retry": Scenario(play=cancel_retry, one_of=1),
+    "cancel": Scenario(play=cancel, step_seconds=800, rest=30, one_of=3),
+    "cancel a retry": Scenario(play=cancel_retry, one_of=2),
     "skip": Scenario(play=skip, settings=in_a_line("skip")),
-    "cancel oldest": Scenario(play=cancel_oldest, settings=in_a_line("cancel_oldest")),
+    "cancel oldest": Scenario(
+        play=cancel_oldest, settings=in_a_line("cancel_oldest"), step_seconds=60, rest=30
+    ),
     "retry of a run": Scenario(play=run_retry, settings=RETRIED),
     "in_process": Scenario(play=in_process),
     "ECS": Scenario(play=on_ecs),

