@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "functions" / "tidegate"
 MODULES = sorted(PACKAGE.rglob("*.py"))
+TESTS = ROOT / "tests"
 
 FORBIDDEN_NAMES = {"utils.py", "helpers.py", "common.py", "base.py"}
 MOST_LINES = 400
@@ -67,6 +69,30 @@ def test_a_module_has_one_noun_and_stays_small(path: Path) -> None:
             assert (node.end_lineno or 0) - node.lineno < MOST_FUNCTION_LINES + _doc_lines(node), (
                 f"{path.name}:{node.lineno} {node.name}"
             )
+
+
+@pytest.mark.parametrize(
+    "path", sorted(TESTS.rglob("*.py")), ids=lambda p: str(p.relative_to(TESTS))
+)
+def test_a_module_of_tests_stays_small_and_takes_nothing_from_another(path: Path) -> None:
+    """What several modules of tests build upon is in a module named for what it holds."""
+    source = path.read_text()
+
+    assert path.name not in FORBIDDEN_NAMES
+    assert len(source.splitlines()) <= MOST_LINES
+    for node in ast.walk(ast.parse(source)):
+        for module in _imported(node):
+            of_tests = module.startswith("tests.")
+            assert not (of_tests and re.search(r"\.(test_|conftest\b)", module)), module
+
+
+def _imported(node: ast.AST) -> list[str]:
+    """Full names of what an import names."""
+    if isinstance(node, ast.Import):
+        return [one.name for one in node.names]
+    if isinstance(node, ast.ImportFrom):
+        return [f"{node.module}.{one.name}" for one in node.names]
+    return []
 
 
 def _doc_lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
