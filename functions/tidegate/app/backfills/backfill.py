@@ -24,7 +24,7 @@ from tidegate.domain.backfills.backfill import (
     BackfillStatus,
 )
 from tidegate.domain.backfills.graph import Nodes, group
-from tidegate.domain.partitions.partition_set import EMPTY
+from tidegate.domain.partitions.partition_set import EMPTY, PartitionSet
 from tidegate.domain.run import canonical_tags
 from tidegate.errors import (
     ConflictError,
@@ -112,18 +112,7 @@ def retry_backfill(
         raise RequestError(
             f"Backfill {backfill_id} is {known.status}.", mend="Wait for its end, or cancel it."
         )
-    left = {
-        key: rest
-        for key, target in known.target.items()
-        if (
-            rest := target & known.failed.get(key, EMPTY)
-            if only_failed
-            else target - known.done.get(key, EMPTY)
-        )
-    }
-    if not left:
-        what = "failed nowhere" if only_failed else "made everything"
-        raise RequestError(f"Backfill {backfill_id} has {what}.")
+    left = _left_of(known, only_failed)
     tags = {
         **known.tags,
         PARENT_TAG: backfill_id,
@@ -150,6 +139,19 @@ def retry_backfill(
         by=by,
     )
     return _begin(services, again)
+
+
+def _left_of(known: Backfill, only_failed: bool) -> dict[str, PartitionSet]:
+    """What it has not made, or what of that failed, by asset."""
+    left = {}
+    for key, target in known.target.items():
+        failed, done = known.failed.get(key, EMPTY), known.done.get(key, EMPTY)
+        if rest := target & failed if only_failed else target - done:
+            left[key] = rest
+    if not left:
+        what = "failed nowhere" if only_failed else "made everything"
+        raise RequestError(f"Backfill {known.backfill_id} has {what}.")
+    return left
 
 
 def find(services: Services, backfill_id: str) -> Backfill:

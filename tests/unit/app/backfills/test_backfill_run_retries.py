@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.app.backfills.test_backfill_life import launch, manifest, status
+from tests.unit.app.backfills.days import launch, manifest, status
 from tidegate import (
     DailyPartitionsDefinition,
     WeeklyPartitionsDefinition,

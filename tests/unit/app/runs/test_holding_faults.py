@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.app.backfills.test_backfill_life import SETTINGS as CHUNKED
+from tests.unit.app.backfills.days import SETTINGS as CHUNKED
 from tests.unit.app.runs.partitioned import (
     ALL,
     KEYS,
