@@ -81,8 +81,18 @@ class AutomationStore(DynamicPartitions, BackfillStore, Protocol):
 class PartitionStates(Protocol):
     """Table ``assets``: the state of partitions, in sets. Every call may be repeated."""
 
-    def mark(self, asset: str, state: str, places: Sequence[Place]) -> None:
-        """``materialized``, ``failed``, ``in_progress``, or ``ended``: no longer in progress."""
+    def mark(
+        self,
+        asset: str,
+        state: str,
+        places: Sequence[Place],
+        *,
+        code_version: str | None = None,
+    ) -> None:
+        """``materialized``, ``failed``, ``in_progress``, or ``ended``: no longer in progress.
+
+        ``code_version``: by which version of the asset's code they were materialized, if it has any.
+        """
 
     def marked(self, asset: str, prefix: str) -> list[StateRow]:
         """All rows that begin so."""

@@ -45,7 +45,7 @@ _MONITOR_KEYS = (
     "cancellation_thread_poll_interval_seconds",
     "free_slots_after_run_end_seconds",
 )
-NOT_ACTED_ON: dict[str, set[str]] = {"backfills": {"materialization_chunk_size"}}
+NOT_ACTED_ON: dict[str, set[str]] = {}
 """Settings that nothing acts on yet, by section; who gives one is told so."""
 
 

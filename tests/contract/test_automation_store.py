@@ -15,7 +15,7 @@ from tidegate.adapters.memory.automation import MemoryAutomationStore, MemoryPar
 from tidegate.automation_ports import AutomationStore, PartitionStates
 from tidegate.domain.backfills.backfill import Backfill, BackfillRun, BackfillStatus, Chunk
 from tidegate.domain.partitions.partition_set import PartitionSet
-from tidegate.domain.partitions.state import Place
+from tidegate.domain.partitions.state import Place, version_mark
 
 AT = datetime(2026, 1, 1, 12, tzinfo=UTC)
 RUNS = tuple(BackfillRun(assets=(0, 1), first=n, last=n) for n in range(3))
@@ -231,3 +231,28 @@ def test_a_partition_goes_from_state_to_state(states: PartitionStates, members: 
     assert row.in_progress == {members[2]}
     assert states.marked("asset", "y#") == []
     assert states.marked("other", "x#") == []
+
+
+@pytest.mark.parametrize("members", [(1, 2), ("de", "fr")])
+def test_a_partition_is_of_the_version_of_the_code_that_made_it_last(
+    states: PartitionStates, members: Any
+) -> None:
+    first, second = (Place("x#1", one) for one in members)
+
+    for _ in range(2):
+        states.mark("asset", "materialized", [first, second], code_version="1")
+    states.mark("asset", "materialized", [first], code_version="2")
+    states.mark("asset", "failed", [second], code_version="2")
+
+    (row,) = states.marked("asset", "x#")
+    made = {name: one for name, one in row.made_by.items() if one}
+    assert made == {version_mark("1"): {second.member}, version_mark("2"): {first.member}}
+
+    states.mark("asset", "materialized", [first], code_version="1")
+    states.mark("asset", "materialized", [second])
+
+    (row,) = states.marked("asset", "x#")
+    assert {name: one for name, one in row.made_by.items() if one} == {
+        version_mark("1"): {first.member}
+    }
+    assert row.materialized == {first.member, second.member}

@@ -196,7 +196,8 @@ def mark(services: Services, run: Run, assets: Iterable[str], state: str) -> Non
         document = manifest.assets[key]["partitions"]
         if document is not None:
             places = places_of(services, run, from_json(document))
-            services.store.partition_states.mark(key, state, places)
+            version = manifest.assets[key].get("code_version")
+            services.store.partition_states.mark(key, state, places, code_version=version)
 
 
 def mark_stopped(services: Services, run: Run, plan: RunPlan | None) -> None:
@@ -243,7 +244,7 @@ def asset_states(
     definition = from_json(document["partitions"])
     space = space_of(services, definition)
     rows = services.store.partition_states.marked(asset, prefix_of(definition))
-    return definition, space, states_of(definition, space, rows)
+    return definition, space, states_of(definition, space, rows, document.get("code_version"))
 
 
 def show_states(

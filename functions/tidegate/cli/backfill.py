@@ -48,6 +48,9 @@ Between = Annotated[
 Everything = Annotated[bool, typer.Option("--all", help="All there are.")]
 Missing = Annotated[bool, typer.Option("--missing", help="Only what is not made.")]
 Failed = Annotated[bool, typer.Option("--failed", help="Only what failed.")]
+Stale = Annotated[
+    bool, typer.Option("--stale", help="Only what another version of its code has made.")
+]
 Order = Annotated[str, typer.Option(help="asc or desc.")]
 Most = Annotated[int | None, typer.Option("--max-outstanding", help="Runs under way at most.")]
 Config = Annotated[Path | None, typer.Option("--config", "-c", help="Run config, YAML or JSON.")]
@@ -70,6 +73,7 @@ def launch(
     all_partitions: Everything = False,
     missing: Missing = False,
     failed: Failed = False,
+    stale: Stale = False,
     order: Order = "asc",
     max_outstanding: Most = None,
     config: Config = None,
@@ -88,7 +92,7 @@ def launch(
         "partition_keys": partition or None,
         "partition_range": partition_range,
         "all_partitions": all_partitions,
-        "only": _only(missing, failed),
+        "only": _only(missing=missing, failed=failed, stale=stale),
         "order": order,
         "max_outstanding": max_outstanding,
         "run_config": None if config is None else read_config(config),
@@ -102,10 +106,12 @@ def launch(
     _launch(client, fields, wait=wait, as_json=as_json)
 
 
-def _only(missing: bool, failed: bool) -> str | None:
-    if missing and failed:
-        raise RequestError("Both --missing and --failed are given.", mend="Give one.")
-    return "missing" if missing else "failed" if failed else None
+def _only(**given: bool) -> str | None:
+    chosen = [name for name, is_given in given.items() if is_given]
+    if len(chosen) > 1:
+        named = " and ".join(f"--{one}" for one in chosen)
+        raise RequestError(f"Both {named} are given.", mend="Give one.")
+    return chosen[0] if chosen else None
 
 
 def _estimate(client: connect.Client, fields: dict[str, Any], *, as_json: bool) -> None:

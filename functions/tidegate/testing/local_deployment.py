@@ -180,7 +180,7 @@ class LocalDeployment:
         return BackfillView(**{name: shown[name] for name in names})
 
     def partition_status(self, asset: str) -> dict[str, str]:
-        """Partition key -> MATERIALIZED, FAILED, IN_PROGRESS or MISSING."""
+        """Partition key -> MATERIALIZED, STALE, FAILED, IN_PROGRESS or MISSING."""
         _, space, states = asset_states(self._deployment.services, asset)
         found = {number: status.value for status, numbers in states.items() for number in numbers}
         return {space.key(number): found[number] for number in sorted(found)}

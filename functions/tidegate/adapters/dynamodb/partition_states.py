@@ -5,23 +5,34 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from pynamodb.expressions.update import Action
+from pynamodb.expressions.operand import Path, Value
+from pynamodb.expressions.update import Action, AddAction, DeleteAction
 
 from tidegate.adapters.dynamodb import write
 from tidegate.adapters.dynamodb.models_automation import KeyStateRow, NumberStateRow
 from tidegate.adapters.dynamodb.table import connection, table_name, translated
-from tidegate.domain.partitions.state import LEAVES, Place, StateRow, by_row
+from tidegate.domain.partitions.state import LEAVES, Place, StateRow, by_row, version_mark
 
 STATE = "state#"
+BY = "by_"
+"""Then the mark of a version of code: what that has made last."""
 
 
 class DynamoPartitionStates:
     """``tidegate.automation_ports.PartitionStates`` on DynamoDB."""
 
-    def mark(self, asset: str, state: str, places: Sequence[Place]) -> None:
+    def mark(
+        self,
+        asset: str,
+        state: str,
+        places: Sequence[Place],
+        *,
+        code_version: str | None = None,
+    ) -> None:
         """Key: pk asset, sk ``state#<row>``. No condition: adding to and taking from a set is idempotent.
 
-        1 write unit for each KB of a row: 3 for a full one of windows.
+        1 write unit for each KB of a row: 3 for a full one of windows, 6 with code versions. Attribute ``by_<version>`` has what a
+        version of the code made last; of members that another version had made, one write more takes them from that.
         """
         for row, members in by_row(places).items():
             kind: Any = KeyStateRow if isinstance(members[0], str) else NumberStateRow
@@ -29,7 +40,19 @@ class DynamoPartitionStates:
             actions: list[Action] = [getattr(kind, one).delete(given) for one in LEAVES[state]]
             if state != "ended":
                 actions.append(getattr(kind, state).add(given))
-            write.update("assets.mark", kind, asset, f"{STATE}{row}", actions)
+            by = None
+            if state == "materialized" and code_version is not None:
+                by = f"{BY}{version_mark(code_version)}"
+                actions.append(AddAction(Path(by), _set(given)))
+            found = write.updated("assets.mark", kind, asset, f"{STATE}{row}", actions)
+            if state == "materialized":
+                others = [
+                    DeleteAction(Path(name), _set(given))
+                    for name in found
+                    if name.startswith(BY) and name != by and given & _members(found[name])
+                ]
+                if others:
+                    write.updated("assets.mark", kind, asset, f"{STATE}{row}", others)
 
     def marked(self, asset: str, prefix: str) -> list[StateRow]:
         """Key: pk asset, sk from ``state#<prefix>``. Strongly consistent: 1 read unit for each 4 KB."""
@@ -51,15 +74,23 @@ class DynamoPartitionStates:
 
 
 def _row(item: dict[str, Any]) -> StateRow:
-    def members(name: str) -> frozenset[int | str]:
-        sets = item.get(name, {})
-        if "SS" in sets:
-            return frozenset(sets["SS"])
-        return frozenset(int(one) for one in sets.get("NS", ()))
-
     return StateRow(
         row=item["sk"]["S"].removeprefix(STATE),
-        materialized=members("materialized"),
-        failed=members("failed"),
-        in_progress=members("in_progress"),
+        materialized=_members(item.get("materialized", {})),
+        failed=_members(item.get("failed", {})),
+        in_progress=_members(item.get("in_progress", {})),
+        made_by={
+            name.removeprefix(BY): _members(item[name]) for name in item if name.startswith(BY)
+        },
     )
+
+
+def _members(stored: dict[str, Any]) -> frozenset[int | str]:
+    if "SS" in stored:
+        return frozenset(stored["SS"])
+    return frozenset(int(one) for one in stored.get("NS", ()))
+
+
+def _set(members: set[int | str]) -> Value:
+    is_names = any(isinstance(one, str) for one in members)
+    return Value({"SS" if is_names else "NS": [str(one) for one in members]})

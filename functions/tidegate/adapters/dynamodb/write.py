@@ -77,6 +77,20 @@ def update(
         return (kind.from_raw_data(item) if item else None), not refused
 
 
+def updated(
+    access: str, kind: type[ControlTable], pk: str, sk: str, actions: Sequence[Action]
+) -> dict[str, Any]:
+    """Update the row. Answers it as DynamoDB has it, with attributes that the model does not name.
+
+    1 write unit for each KB of the whole row.
+    """
+    with translated(access):
+        arguments = kind._get_connection().get_operation_kwargs(
+            pk, sk, actions=actions, return_values=ALL_NEW
+        )
+        return _send(UPDATE_ITEM, arguments)[1]
+
+
 def _send(operation: str, arguments: dict[str, Any]) -> tuple[bool, dict[str, Any]]:
     """Whether the condition failed; and the item that stood in its way, or that is stored now."""
     try:

@@ -8,7 +8,7 @@ from threading import RLock
 
 from tidegate.adapters.text import stamp
 from tidegate.domain.backfills.backfill import Backfill, Chunk
-from tidegate.domain.partitions.state import LEAVES, Place, StateRow, by_row
+from tidegate.domain.partitions.state import LEAVES, Place, StateRow, by_row, version_mark
 from tidegate.ports import Page
 
 _SETS = ("materialized", "failed", "in_progress")
@@ -125,8 +125,16 @@ class MemoryPartitionStates:
     def __init__(self) -> None:
         self._lock = RLock()
         self._rows: dict[tuple[str, str], dict[str, set[int | str]]] = {}
+        self._made_by: dict[tuple[str, str], dict[str, set[int | str]]] = {}
 
-    def mark(self, asset: str, state: str, places: Sequence[Place]) -> None:
+    def mark(
+        self,
+        asset: str,
+        state: str,
+        places: Sequence[Place],
+        *,
+        code_version: str | None = None,
+    ) -> None:
         with self._lock:
             for row, members in by_row(places).items():
                 sets = self._rows.setdefault((asset, row), {name: set() for name in _SETS})
@@ -134,11 +142,24 @@ class MemoryPartitionStates:
                     sets[state].update(members)
                 for other in LEAVES[state]:
                     sets[other].difference_update(members)
+                if state == "materialized":
+                    made_by = self._made_by.setdefault((asset, row), {})
+                    for made in made_by.values():
+                        made.difference_update(members)
+                    if code_version is not None:
+                        made_by.setdefault(version_mark(code_version), set()).update(members)
 
     def marked(self, asset: str, prefix: str) -> list[StateRow]:
         with self._lock:
             return [
-                StateRow(row=row, **{name: frozenset(sets[name]) for name in _SETS})
+                StateRow(
+                    row=row,
+                    **{name: frozenset(sets[name]) for name in _SETS},
+                    made_by={
+                        name: frozenset(made)
+                        for name, made in self._made_by.get((owner, row), {}).items()
+                    },
+                )
                 for (owner, row), sets in sorted(self._rows.items())
                 if owner == asset and row.startswith(prefix)
             ]

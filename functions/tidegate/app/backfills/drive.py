@@ -37,6 +37,9 @@ BUS_DETAIL_TYPE = "tidegate.backfill"
 TAKEN_OVER_AFTER = timedelta(seconds=30)
 """A chunk is in the hands of the call that opened it, or of its repeat, until then."""
 MOST_FOLDED = 25
+"""Chunks that go into the backfill's row in one write."""
+CANCEL_BEFORE = "cancel-before/"
+"""The name of a call that goes on with cancelling begins so; then the chunk and the place of the last run so far."""
 CHUNKS_AT_ONCE = 8
 """Chunks that one call asks for, without reading the backfill again in between."""
 RUN = "run/"
@@ -153,9 +156,9 @@ class _Step:
             wake(self._services, known.backfill_id, f"after/{left[-1].number}")
             return False
         if known.status is BackfillStatus.CANCELING and not self._by.startswith(RUN):
-            cancel_runs(self._services, known, self._chunks)
+            self._cancel()
         for turn in range(CHUNKS_AT_ONCE):
-            changed, over = folded(self._known, self._nodes, self._chunks[:MOST_FOLDED])
+            changed, over = folded(self._known, self._nodes, self._taken_in())
             rest = [one for one in self._chunks if one not in over]
             now = progress(changed, self._nodes, rest)
             found = self._next(changed, now)
@@ -170,6 +173,28 @@ class _Step:
                 break
         wake(self._services, known.backfill_id, f"after/{self._chunks[-1].number}")
         return True
+
+    def _cancel(self) -> None:
+        """Cancel a batch of its runs; another call goes on."""
+        _, _, where = self._by.partition(CANCEL_BEFORE)
+        before = tuple(map(int, where.split("/"))) if where else None
+        most = self._services.settings.cancel_batch_size
+        last = cancel_runs(self._services, self._known, self._chunks, before=before, most=most)
+        if last is not None:
+            chunk, place = last
+            wake(self._services, self._known.backfill_id, f"{CANCEL_BEFORE}{chunk}/{place}")
+
+    def _taken_in(self) -> list[Chunk]:
+        """Of the chunks that are over the first, as many as go into the backfill's row at once."""
+        left, chunks = self._services.settings.materialization_chunk_size, list[Chunk]()
+        for chunk in self._chunks:
+            if not chunk.is_submitted or chunk.open:
+                continue
+            if left <= 0 or len(chunks) == MOST_FOLDED:
+                break
+            chunks.append(chunk)
+            left -= sum((run.last - run.first + 1) * len(run.assets) for run in chunk.runs)
+        return chunks
 
     def _is_ours(self, chunk: Chunk) -> bool:
         return chunk.opened_by == self._by or self._now - chunk.opened_at >= TAKEN_OVER_AFTER
@@ -208,16 +233,13 @@ class _Step:
         store = self._services.store.automation
         waits = any(not one.is_submitted or one.open for one in rest)
         ended = None if waits else finished(changed, now, self._now)
-        if ended is not None:
-            if len(rest) > MOST_FOLDED:
-                ended = None
-            elif store.change_backfill(self._known, ended, folds=[*over, *rest]):
+        if ended is not None and not rest:
+            if store.change_backfill(self._known, ended, folds=over):
                 _publish(self._services, ended)
                 return True
-            else:
-                return False
-        if len(over) < MOST_FOLDED:
-            return True
+            return False
+        if all(one.open or not one.is_submitted for one in rest):
+            return True  # not more than go at once: the next chunk takes them in on its way
         return not store.change_backfill(self._known, changed, folds=over) or not rest
 
 

@@ -168,18 +168,31 @@ def _sentence(reason: str) -> str:
 _WITHOUT = frozenset({StepStatus.SUCCESS, StepStatus.SKIPPED})
 
 
-def cancel_runs(services: Services, backfill: Backfill, chunks: Sequence[Chunk]) -> None:
-    """Ask for all runs that have not ended to be cancelled, the latest first, so that none gets the slots of another."""
+def cancel_runs(
+    services: Services,
+    backfill: Backfill,
+    chunks: Sequence[Chunk],
+    *,
+    before: tuple[int, ...] | None = None,
+    most: int,
+) -> tuple[int, int] | None:
+    """Ask for runs that have not ended to be cancelled, the latest first, so that none gets the slots of another.
+
+    At most ``most``, of those ``before`` a chunk and a place. Answers the last, if there are more.
+    """
     found = [
-        run_id_of(backfill, chunk.number, place)
+        (chunk.number, place)
         for chunk in reversed(chunks)
         for place in sorted(chunk.open, reverse=True)
+        if before is None or (chunk.number, place) < before
     ]
-    for run_id in found:
+    for number, place in found[:most]:
+        run_id = run_id_of(backfill, number, place)
         try:
             _cancel(services, backfill, run_id)
         except UnknownRunError:
             logger.warning("run_of_backfill_missing", extra={"run_id": run_id})
+    return found[most - 1] if len(found) > most else None
 
 
 def _cancel(services: Services, backfill: Backfill, run_id: str) -> None:

@@ -38,7 +38,7 @@ class BackfillRequest:
     partition_range: str | None = None
     all_partitions: bool = False
     only: str | None = None
-    """``missing``: those that are not made; ``failed``."""
+    """``missing``: those that are not made; ``failed``; ``stale``: made by another version of the code."""
     tags: dict[str, str] = field(default_factory=dict)
     run_config: dict[str, Any] | None = None
     title: str = ""
@@ -227,15 +227,20 @@ def _chosen(request: BackfillRequest, node: BackfillNode, services: Services) ->
 
 
 def _only(services: Services, only: str, node: BackfillNode, numbers: PartitionSet) -> PartitionSet:
-    if only not in ("missing", "failed"):
-        raise RequestError(f"{only!r} is neither missing nor failed.")
+    if only not in ("missing", "failed", "stale"):
+        raise RequestError(f"{only!r} is neither missing, nor failed, nor stale.")
     if node.definition is None:
-        is_made = services.store.assets.latest(node.key) is not None
-        return EMPTY if is_made or only == "failed" else numbers
+        made = services.store.assets.latest(node.key)
+        version = services.manifests.current.assets[node.key].get("code_version")
+        is_stale = made is not None and version is not None and made.code_version != version
+        return numbers if {"missing": made is None, "stale": is_stale}.get(only) else EMPTY
     _, _, states = asset_states(services, node.key)
     if only == "failed":
         return numbers & states[PartitionStatus.FAILED]
-    return numbers - states[PartitionStatus.MATERIALIZED] - states[PartitionStatus.IN_PROGRESS]
+    if only == "stale":
+        return numbers & states[PartitionStatus.STALE]
+    kept = (PartitionStatus.MATERIALIZED, PartitionStatus.STALE, PartitionStatus.IN_PROGRESS)
+    return numbers - union(states[one] for one in kept)
 
 
 def _check_upstream(services: Services, target: Mapping[str, PartitionSet], nodes: Nodes) -> None:

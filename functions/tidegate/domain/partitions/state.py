@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from tidegate.domain.partitions.definition import PartitionsDefinition, PartitionSpace
@@ -29,6 +29,8 @@ class PartitionStatus(StrEnum):
     """The last attempt failed, whatever was made before."""
     IN_PROGRESS = "IN_PROGRESS"
     MISSING = "MISSING"
+    STALE = "STALE"
+    """Made by another version of its asset's code than the one deployed. Without a ``code_version`` nothing is."""
 
 
 LEAVES: Mapping[str, tuple[str, ...]] = {
@@ -54,6 +56,13 @@ class StateRow:
     materialized: frozenset[int | str] = frozenset()
     failed: frozenset[int | str] = frozenset()
     in_progress: frozenset[int | str] = frozenset()
+    made_by: Mapping[str, frozenset[int | str]] = field(default_factory=dict)
+    """By mark of the version of the asset's code: what that has made last."""
+
+
+def version_mark(code_version: str) -> str:
+    """How a version of code is named in rows: short, whatever it is."""
+    return hashlib.sha256(code_version.encode()).hexdigest()[:10]
 
 
 def prefix_of(definition: PartitionsDefinition) -> str:
@@ -109,9 +118,12 @@ def by_row(places: Iterable[Place]) -> dict[str, list[int | str]]:
 
 
 def states_of(
-    definition: PartitionsDefinition, space: PartitionSpace, rows: Sequence[StateRow]
+    definition: PartitionsDefinition,
+    space: PartitionSpace,
+    rows: Sequence[StateRow],
+    code_version: str | None = None,
 ) -> Mapping[PartitionStatus, PartitionSet]:
-    """The partitions there are, by state; each is in one."""
+    """The partitions there are, by state; each is in one. ``code_version``: what its asset's code has now."""
     found = {
         name: _numbers(definition, space, [(one.row, getattr(one, name)) for one in rows])
         & space.everything
@@ -120,8 +132,14 @@ def states_of(
     running = found["in_progress"]
     failed = found["failed"] - running
     made = found["materialized"] - running - failed
+    stale = EMPTY
+    if code_version is not None:
+        now = version_mark(code_version)
+        own = [(one.row, one.made_by.get(now, frozenset())) for one in rows]
+        stale = made - _numbers(definition, space, own)
     return {
-        PartitionStatus.MATERIALIZED: made,
+        PartitionStatus.MATERIALIZED: made - stale,
+        PartitionStatus.STALE: stale,
         PartitionStatus.FAILED: failed,
         PartitionStatus.IN_PROGRESS: running,
         PartitionStatus.MISSING: space.everything - running - failed - made,
