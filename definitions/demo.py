@@ -9,19 +9,22 @@ from typing import Any
 
 from rich.console import Console
 from rich.live import Live
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from definitions import defs
+from tidegate.cli.grid import picture
 from tidegate.local.dev import DevDeployment
 from tidegate.settings_file import load_settings
 
 ROOT = Path(__file__).parents[1]
 PICTURE = ROOT / "build" / "seattle_weather.png"
 DAYS = [f"2015-12-{day:02}" for day in range(1, 32)]
-"""The partitions of the demo; `tidegate materialize --select daily_conditions --partition ...` makes any other."""
+"""Each made by a run of its own; the backfill that follows makes all days, a month or so in a run."""
 ENDED = {"SUCCESS", "FAILURE", "CANCELED"}
 PAUSE_SECONDS = 0.1
+LONGER_PAUSE_SECONDS = 0.5
 
 
 def main() -> int:
@@ -33,19 +36,15 @@ def main() -> int:
             f"Ready after {time.monotonic() - began:.1f} s. No AWS account is involved.\n"
         )
         runs = [
-            _watch(console, dev, "the report", [dev.call("submit", job="seattle_weather")]),
-            _watch(
-                console,
-                dev,
-                "four checks, one verdict",
-                [dev.call("submit", job="weather_quality")],
-            ),
+            _watch(console, dev, "the report", [{"job": "seattle_weather"}]),
+            _watch(console, dev, "four checks, one verdict", [{"job": "weather_quality"}]),
             _watch(
                 console,
                 dev,
                 "the days of December 2015",
-                [dev.call("submit", job="conditions_of_a_day", partition_key=day) for day in DAYS],
+                [{"job": "conditions_of_a_day", "partition_key": day} for day in DAYS],
             ),
+            _backfill(console, dev, "four years, by backfill", "daily_conditions+"),
         ]
         shown = [dev.call("runs.show", run_id=one) for group in runs for one in group]
         failed = [run for run in shown if run["status"] != "SUCCESS"]
@@ -66,11 +65,11 @@ def _explain(console: Console, run: dict[str, Any]) -> None:
 
 
 def _watch(
-    console: Console, dev: DevDeployment, title: str, submitted: list[dict[str, Any]]
+    console: Console, dev: DevDeployment, title: str, asked: list[dict[str, Any]]
 ) -> list[str]:
-    """Show progress until all the runs have ended; answers their ids."""
-    runs = {run["run_id"]: run for run in submitted}
+    """Submit runs, and show progress until all have ended; answers their ids."""
     began = time.monotonic()
+    runs = {run["run_id"]: run for run in (dev.call("submit", **one) for one in asked)}
     with Live(console=console, auto_refresh=False, transient=True) as live:
         while True:
             for run_id, run in runs.items():
@@ -88,6 +87,50 @@ def _watch(
         f" {steps:>3} steps  {time.monotonic() - began:5.1f} s  {outcome}"
     )
     return list(runs)
+
+
+def _backfill(console: Console, dev: DevDeployment, title: str, selection: str) -> list[str]:
+    """Make all partitions of the selection, upstream first, and show how far it is; answers the ids of its runs."""
+    began = time.monotonic()
+    backfill_id = dev.call("backfills.launch", selection=selection, all_partitions=True)[
+        "backfill_id"
+    ]
+    with Live(console=console, auto_refresh=False, transient=True) as live:
+        while True:
+            shown = dev.call("backfills.show", backfill_id=backfill_id)
+            live.update(_drawn(console, shown), refresh=True)
+            if shown["finished_at"] is not None:
+                break
+            time.sleep(LONGER_PAUSE_SECONDS)
+    totals = shown["totals"]
+    left = totals["target"] - totals["done"]
+    console.print(
+        f"  {title:<28} {shown['runs']:>3} runs {shown['runs']:>3} steps"
+        f"  {time.monotonic() - began:5.1f} s  {f'{left:,} not made' if left else 'done'}\n"
+    )
+    console.print(_drawn(console, shown))
+    return [one["run_id"] for one in _runs_of(dev, backfill_id)]
+
+
+def _drawn(console: Console, shown: dict[str, Any]) -> Padding:
+    drawn = picture(shown, ascii_only=console.options.ascii_only, columns=console.width - 4)
+    return Padding(drawn, (0, 2), expand=False)
+
+
+def _runs_of(dev: DevDeployment, backfill_id: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    page: dict[str, Any] = {"cursor": None}
+    while not found or page["cursor"]:
+        page = dev.call("runs.list", limit=500, cursor=page["cursor"])
+        found += page["runs"]
+    return [one for one in found if one["tags"].get("tidegate/backfill") == backfill_id]
+
+
+def _made(dev: DevDeployment) -> int:
+    """Partitions that are made, of all assets that have some."""
+    assets = ("daily_conditions", "monthly_conditions")
+    shown = [dev.call("partitions.status", asset=one, limit=1) for one in assets]
+    return sum(one["counts"]["MATERIALIZED"] for one in shown)
 
 
 def _progress(title: str, runs: list[dict[str, Any]]) -> Text:
@@ -113,7 +156,7 @@ def _summary(
         "runs", f"{len(runs)}, {sum(run['status'] == 'SUCCESS' for run in runs)} succeeded"
     )
     table.add_row("steps", f"{len(steps)}, one of them in a container of its own")
-    table.add_row("partitions", f"{sum(run['partition_key'] is not None for run in runs)}")
+    table.add_row("partitions made", f"{_made(dev):,}")
     table.add_row("runs at once, at most", f"{_most_at_once(runs)} of {limits['runs']}")
     table.add_row(
         "pool warehouse, at most", f"{_most_at_once(pooled)} of {limits['pool/warehouse']}"
@@ -126,6 +169,7 @@ def _summary(
     console.print("Next: `make dev` keeps such a deployment running; in a second terminal")
     console.print("  .venv/bin/tidegate materialize --select '+weather_report' --wait")
     console.print("  .venv/bin/tidegate runs show")
+    console.print("  .venv/bin/tidegate backfill launch --select 'daily_conditions+' --all --wait")
 
 
 def _most_at_once(spans: list[dict[str, Any]]) -> int:

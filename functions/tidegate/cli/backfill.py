@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from tidegate.cli import connect, screen, wording
-from tidegate.cli.grid import grid
+from tidegate.cli.grid import picture
 from tidegate.cli.launch import OnRunning, on_running_tag, read_config, read_tags
 from tidegate.cli.options import AsJson, Target
 from tidegate.errors import RequestError, UnknownBackfillError
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
 
 app = typer.Typer(help="Launch backfills, look at them, change them.", no_args_is_help=True)
 
@@ -210,16 +214,16 @@ def _draw(shown: dict[str, Any]) -> None:
         f"Backfill {shown['backfill_id']}  {shown['status'].lower()}  {lasted}",
         style=STYLES[shown["status"]],
     )
-    runs = f"{wording.count(shown['runs'], 'run')}, {shown['outstanding']:,} under way"
-    console.print(f"{runs}, {shown['max_outstanding']:,} at most", style="dim")
-    for asset, counts in shown["assets"].items():
-        console.print()
-        said = [f"{counts['done']:,} of {counts['target']:,}"]
-        said += [f"{counts[name]:,} {name}" for name in ("failed", "skipped") if counts[name]]
-        console.print(f"{asset}  {', '.join(said)}")
-        console.print(grid(shown["grid"].get(asset, []), ascii_only=console.options.ascii_only))
+    console.print(_picture(console, shown))
     for note in shown["notes"]:
         console.print(f"\n{note}", style="yellow")
+
+
+def _picture(console: Console, shown: dict[str, Any]) -> RenderableType:
+    made: RenderableType = picture(
+        shown, ascii_only=console.options.ascii_only, columns=console.width
+    )
+    return made
 
 
 @app.command()
@@ -284,19 +288,47 @@ def _find(client: connect.Client, given: str) -> str:
 
 def _follow(client: connect.Client, backfill_id: str, *, as_json: bool) -> int:
     """Show progress until it ends. Answers the exit code."""
-    last = ""
-    while True:
-        shown = client.call("backfills.show", backfill_id=backfill_id)
-        totals = shown["totals"]
-        line = f"{totals['done']:,} of {totals['target']:,} made, {totals['failed']:,} failed"
-        if line != last and not as_json:
-            typer.echo(line)
-        last = line
-        if shown["status"] in ENDED:
-            break
-        time.sleep(PAUSE_SECONDS)
+    from rich.live import Live
+
+    console = screen.console()
+    if as_json:
+        shown = _poll(client, backfill_id, lambda _: None)
+    elif console.is_terminal:
+        with Live(console=console, transient=True, auto_refresh=False) as live:
+            shown = _poll(
+                client,
+                backfill_id,
+                lambda one: live.update(_picture(console, one), refresh=True),
+            )
+    else:
+        shown = _poll(client, backfill_id, _Lines())
     if as_json:
         screen.print_json(shown)
     else:
         _draw(shown)
     return 0 if shown["status"] == "COMPLETED_SUCCESS" else 1
+
+
+def _poll(
+    client: connect.Client, backfill_id: str, tell: Callable[[dict[str, Any]], None]
+) -> dict[str, Any]:
+    while True:
+        shown: dict[str, Any] = client.call("backfills.show", backfill_id=backfill_id)
+        tell(shown)
+        if shown["status"] in ENDED:
+            return shown
+        time.sleep(PAUSE_SECONDS)
+
+
+class _Lines:
+    """Progress where nothing can be redrawn: a line when something has changed."""
+
+    def __init__(self) -> None:
+        self._told = ""
+
+    def __call__(self, shown: dict[str, Any]) -> None:
+        totals = shown["totals"]
+        line = f"{totals['done']:,} of {totals['target']:,} made, {totals['failed']:,} failed"
+        if line != self._told:
+            typer.echo(line)
+        self._told = line

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-WIDTH = 60
+from tidegate.cli import wording
+
+WIDTH, NARROWEST = 60, 10
 _ORDER = (
     "failed",
     "requested",
@@ -30,22 +32,40 @@ _SHOWN = {
 }
 
 
-def grid(ranges: Sequence[Sequence[Any]], *, ascii_only: bool) -> Any:
-    """A bar of ranges ``[first key, last key, how many, state]``, with the keys at its ends."""
+def grid(ranges: Sequence[Sequence[Any]], *, ascii_only: bool, columns: int) -> Any:
+    """A bar of ranges ``[first key, last key, how many, state]``, with the keys at its ends, in so many columns."""
     from rich.text import Text
 
     total = sum(count for _, _, count, _ in ranges)
     if not total:
         return Text("none", style="dim")
-    width = min(WIDTH, total)
+    first, last = ranges[0][0], ranges[-1][1]
+    width = min(WIDTH, total, max(NARROWEST, columns - len(first) - len(last) - 2))
     bar = Text()
     for state in _cells(ranges, total, width):
         full, plain, style = _SHOWN[state]
         bar.append(plain if ascii_only else full, style=style)
-    first, last = ranges[0][0], ranges[-1][1]
     return Text.assemble(
         (first, "dim"), " " if first else "", bar, " " if last else "", (last, "dim")
     )
+
+
+def picture(shown: dict[str, Any], *, ascii_only: bool, columns: int) -> Any:
+    """How far a backfill is, as ``backfills.show`` says it: its runs, and each asset with its partitions as a bar."""
+    from rich.console import Group
+    from rich.text import Text
+
+    runs = f"{wording.count(shown['runs'], 'run')}, {shown['outstanding']:,} under way"
+    lines = [Text(f"{runs}, {shown['max_outstanding']:,} at most", style="dim")]
+    for asset, counts in shown["assets"].items():
+        said = [f"{counts['done']:,} of {counts['target']:,}"]
+        said += [f"{counts[name]:,} {name}" for name in ("failed", "skipped") if counts[name]]
+        lines += [
+            Text(),
+            Text(f"{asset}  {', '.join(said)}"),
+            grid(shown["grid"].get(asset, []), ascii_only=ascii_only, columns=columns),
+        ]
+    return Group(*lines)
 
 
 def _cells(ranges: Sequence[Sequence[Any]], total: int, width: int) -> list[str]:

@@ -34,7 +34,9 @@ def status(
         f"{number:,} {screen.word(name)}" for name, number in shown["counts"].items() if number
     ]
     console.print(f"{asset}  {wording.count(shown['total'], 'partition')}: {', '.join(counts)}")
-    console.print(grid(shown["ranges"], ascii_only=console.options.ascii_only))
+    console.print(
+        grid(shown["ranges"], ascii_only=console.options.ascii_only, columns=console.width)
+    )
 
 
 @app.command("list")

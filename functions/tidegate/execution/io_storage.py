@@ -6,6 +6,7 @@ import typing
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import Any, TypeVar
 
 from tidegate.errors import OutputError
@@ -125,12 +126,16 @@ def missing(context: InputContext, partition: str | None) -> OutputError:
 
 
 def in_parallel(load: Callable[[T], R], items: Iterable[T]) -> list[R]:
-    """Load side by side, answers in order; the first failure is raised, and what has not begun is dropped."""
+    """Load side by side, answers in order; the first failure is raised, and what has not begun is dropped.
+
+    Each in a copy of the caller's context: what is set there holds for its threads too.
+    """
     todo = list(items)
     if len(todo) < 2:
         return [load(one) for one in todo]
     pool = ThreadPoolExecutor(min(LOADERS, len(todo)), thread_name_prefix="load")
     try:
-        return list(pool.map(load, todo))
+        started = [pool.submit(copy_context().run, load, one) for one in todo]
+        return [one.result() for one in started]
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
