@@ -14,6 +14,7 @@ from tidegate import (
 )
 from tidegate.errors import (
     ConfigError,
+    RequestError,
     UnknownAssetError,
     UnknownJobError,
     UnknownPartitionError,
@@ -83,6 +84,34 @@ def test_unknown_assets_and_partitions_are_refused(
         tg.materialize(selection, partition_key=partition)
 
     assert tg.runs() == []
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"run_key": "\ud800"},
+        {"tags": {"team": "a\udfff"}},
+        {"run_config": {"ops": {"\ud800": {}}}},
+    ],
+)
+def test_half_a_character_is_refused_before_anything_is_written(
+    deploy: Deploy, fields: dict[str, object]
+) -> None:
+    tg = deploy(Definitions(jobs=[chain]))
+
+    with pytest.raises(RequestError, match="half a character"):
+        tg.call("submit", job="chain", **fields)
+
+    assert tg.runs() == []
+
+
+def test_a_refusal_of_a_huge_value_is_short(deploy: Deploy) -> None:
+    tg = deploy(Definitions(jobs=[chain]))
+
+    with pytest.raises(RequestError, match="must be a text") as refused:
+        tg.call("submit", job="chain", run_key=["x" * 100_000])
+
+    assert len(str(refused.value)) < 400
 
 
 def test_config_reaches_the_op(deploy: Deploy) -> None:

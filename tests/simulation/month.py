@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tests.unit.app.manifests import DIAMOND, manifest_of, step_doc
+from tests.unit.app.manifests import DIAMOND, fan_out, manifest_of, step_doc
 from tidegate.adapters.ids import TimeOrderedIds
 from tidegate.adapters.memory.blobs import MemoryBlobs
 from tidegate.adapters.memory.bus import MemoryBus
@@ -29,6 +29,7 @@ from tidegate.app.steps.complete import complete
 from tidegate.app.upkeep.sweep import sweep
 from tidegate.app.upkeep.wake import wake
 from tidegate.domain.claim import ClaimState
+from tidegate.domain.rate import Rate
 from tidegate.domain.run import execution_name
 from tidegate.domain.settings import Settings
 from tidegate.domain.task import Report, StepFailure
@@ -39,7 +40,15 @@ from tidegate.manifest.document import Manifest
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 RETRY = {"max_retries": 2, "delay": 60.0, "backoff": None, "jitter": None, "retry_on": None}
-SETTINGS = Settings(max_concurrent_runs=8, pools={"db": 3})
+SETTINGS = Settings(
+    max_concurrent_runs=8,
+    pools={"db": 3, "api": 8},
+    max_run_retries=2,
+    run_retry_delay_seconds=300,
+)
+JOBS = ("diamond", "chain", "chain", "busy", "busy", "busy", "busy", "paced", "paced", "fan")
+MOST_VALUES = 8
+"""Of a dynamic output."""
 SWEEP_EVERY = timedelta(minutes=5)
 ASYNC_DELAYS = (timedelta(minutes=1), timedelta(minutes=2))
 PORTS = (
@@ -66,7 +75,11 @@ def code(version: int) -> Manifest:
     chain = [step_doc("s0", retry=RETRY)]
     chain += [step_doc(f"s{n}", f"s{n - 1}") for n in range(1, 2 + version % 3)]
     return manifest_of(
-        diamond=DIAMOND, chain=chain, busy=[step_doc("one", pools={"db": 1}, retry=RETRY)]
+        diamond=DIAMOND,
+        chain=chain,
+        busy=[step_doc("one", pools={"db": 1}, retry=RETRY)],
+        paced=[step_doc("call", pools={"api": 1}, retry=RETRY), step_doc("after", "call")],
+        fan=fan_out(),
     )
 
 
@@ -136,6 +149,8 @@ class Month:
         self.played: Counter[str] = Counter()
         self.most_in_pool = 0
         self._alarms: set[str] = set()
+        spacing = timedelta(days=days) / max(1, runs * JOBS.count("paced") / len(JOBS))
+        self.rate = Rate(limit=1, per=spacing * 0.6)
         self.services = self._build()
 
     def _build(self) -> Services:
@@ -152,7 +167,7 @@ class Month:
             bus=Shaky(MemoryBus(), self.trouble),  # type: ignore[arg-type]
             clock=self.clock,
             ids=TimeOrderedIds(random.Random(0).randbytes),
-            settings=SETTINGS,
+            settings=replace(SETTINGS, rates={"pool/api": self.rate}),
             manifests=Manifests(code(0), self.blobs),
         )
 
@@ -179,8 +194,7 @@ class Month:
         self.loop.call_later(SWEEP_EVERY, self._tick)
 
     def _submit(self, number: int) -> None:
-        job = self.chance.choice(["diamond", "chain", "chain", "busy", "busy", "busy"])
-        request = RunRequest(job=job, run_key=str(number))
+        request = RunRequest(job=self.chance.choice(JOBS), run_key=str(number))
         run_id = self._persist(lambda: submit(self.services, request)).run_id
         self.runs.append(run_id)
         if self.chance.random() < 0.05:
@@ -240,6 +254,7 @@ class Month:
         self.played[name] += 1
         seconds = 5 + self.chance.random() * 600
         fails, dies = self.chance.random() < 0.08, self.chance.random() < 0.01
+        keys = tuple(f"v{n}" for n in range(self.chance.randrange(MOST_VALUES)))
         began = self.clock.now()
         limit = self.store.admission.line("pool/db", 0).limit
         self.most_in_pool = max(self.most_in_pool, 0 if limit is None else limit.in_use)
@@ -247,7 +262,7 @@ class Month:
         def end() -> None:
             if name in self.launcher.stopped:
                 return
-            outcome = dict(state) | _outcome(state, began, self.clock.now(), fails, dies)
+            outcome = dict(state) | _outcome(state, began, self.clock.now(), fails, dies, keys)
             self.until_done(lambda: complete(self.services, outcome))
 
         self.loop.call_later(timedelta(seconds=seconds), end)
@@ -256,6 +271,7 @@ class Month:
         key = f"{at.isoformat()} {sorted(task.items())}"
         if key not in self._alarms:
             self._alarms.add(key)
+            self.counts[f"alarms: {task['kind']}"] += 1
             woken = dict(task) | {"at": at.isoformat()}
             self.loop.call_at(
                 at, lambda: self.until_done(lambda: wake(self.services, woken, pause=_no_pause))
@@ -275,13 +291,15 @@ class Month:
             found.append(f"{self.most_in_pool} were in pool db")
         if len(set(self.runs)) != self.wanted:
             found.append(f"{len(set(self.runs))} runs of {self.wanted}")
-        return found + [said for run_id in self.runs for said in self._wrong_with(run_id)]
+        every = self.store.runs._runs
+        self.counts["retries of runs"] = len(every) - len(set(self.runs))
+        return found + [said for run_id in every for said in self._wrong_with(run_id)]
 
     def _wrong_with(self, run_id: str) -> list[str]:
         run = self.store.runs.get(run_id)
         if run is None or not run.status.is_finished:
             return [f"run {run_id} is {run and run.status}"]
-        self.counts[str(run.status)] += 1
+        self.counts[f"ended as {run.status}"] += 1
         found = [
             f"step {run_id}/{row.index} is {row.status}"
             for row in self.store.runs.steps(run_id)
@@ -333,10 +351,16 @@ class _Ports:
 
 
 def _outcome(
-    state: Mapping[str, Any], began: datetime, now: datetime, fails: bool, dies: bool
+    state: Mapping[str, Any],
+    began: datetime,
+    now: datetime,
+    fails: bool,
+    dies: bool,
+    keys: tuple[str, ...],
 ) -> dict[str, Any]:
     if dies:
         return {"error": {"Error": "Runtime.ExitError", "Cause": "{}"}}
+    is_dynamic = state["invocation"]["step"] == "source"
     report = Report(
         run_id=state["run_id"],
         index=state["index"],
@@ -344,6 +368,7 @@ def _outcome(
         started_at=began,
         finished_at=now,
         produced=() if fails else ("result",),
+        mapping_keys={"result": keys} if is_dynamic and not fails else {},
         failure=StepFailure(error="ValueError", message="no") if fails else None,
     )
     return {"result": {"report": report.to_json()}}

@@ -112,12 +112,14 @@ def _hook(
     bucket: DataBucket,
     now: Callable[[], datetime],
 ) -> dict[str, Any]:
+    process = os.getpid()
     report = run_hook(
         document,
         load=lambda: defs() if callable(defs) else defs,
         resources={DEFAULT_IO_MANAGER: BucketIOManager(bucket)},
         now=now,
     )
+    leave_if_forked(process)
     answer: dict[str, Any] = json.loads(encoded(report))
     return answer
 

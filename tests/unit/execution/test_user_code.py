@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import warnings
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from tidegate import (
     AssetExecutionContext,
     Definitions,
+    HookContext,
     MetadataValue,
     OpExecutionContext,
     Output,
@@ -17,7 +20,9 @@ from tidegate import (
     in_process_executor,
     job,
     op,
+    success_hook,
 )
+from tidegate.domain.hook import HookCall
 from tidegate.domain.task import MAX_INLINE_BYTES, Invocation, Report
 from tidegate.errors import DefinitionError, InvocationError, OutputError
 from tidegate.execution import user_code
@@ -69,7 +74,21 @@ def chatter() -> None:
         chatty.alias(f"chatty_{place}")()
 
 
-DEFS = Definitions(assets=[raw, total, talkative, wordy], jobs=[chatter])
+COPIES: list[int] = []
+
+
+@success_hook
+def forks(context: HookContext) -> None:
+    if copy := os.fork():
+        COPIES.append(copy)
+
+
+@job
+def hooked() -> None:
+    chatty.with_hooks({forks})()
+
+
+DEFS = Definitions(assets=[raw, total, talkative, wordy], jobs=[chatter, hooked])
 
 
 def test_steps_pass_values_through_the_bucket(bucket: Any) -> None:
@@ -127,6 +146,21 @@ def test_of_a_whole_run_only_so_much_log_is_in_the_report(
     keys = [one.reports[-1].logs_key for one in report.within]
     assert keys == [None, None, "logs/r1/3/1.jsonl", "logs/r1/4/1.jsonl"]
     assert b"1000 letters" in bucket.objects["logs/r1/4/1.jsonl"].body
+
+
+def test_a_copy_that_a_hook_makes_of_the_process_ends_with_the_hook(bucket: Any) -> None:
+    call = HookCall(run_id="r1", index=0, number=0, name="forks", on="success", step="chatty")
+    document = invocation(job="hooked", step="chatty", index=0, attempt=1)
+    process = os.getpid()
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # a test worker has other threads
+        handle(document | {"kind": "hook", "hook": call.to_json()}, defs=DEFS, bucket=bucket)
+
+    if os.getpid() != process:
+        os._exit(9)
+    _, status = os.waitpid(COPIES.pop(), 0)
+    assert os.waitstatus_to_exitcode(status) == 0
 
 
 def test_a_log_that_cannot_be_stored_does_not_fail_the_step(bucket: Any) -> None:

@@ -6,6 +6,7 @@ paged.
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -35,6 +36,7 @@ def answer(services: Services, request: object) -> dict[str, Any]:
     try:
         if not isinstance(request, Mapping):
             raise RequestError("A request is a mapping with an action.")
+        _check_text(request)
         action = _ACTIONS.get(str(request.get("action")))
         if action is None:
             raise RequestError(
@@ -47,6 +49,18 @@ def answer(services: Services, request: object) -> dict[str, Any]:
     except TidegateError as error:
         logger.info("request_refused", extra={"code": error.code, "reason": str(error)})
         return {"ok": False, "error": error.to_json()}
+
+
+def _check_text(request: Mapping[str, Any]) -> None:
+    """JSON can name half a character, which no table and no bucket takes."""
+    try:
+        json.dumps(request, ensure_ascii=False, default=str).encode()
+    except UnicodeEncodeError as error:
+        half = error.object[error.start]
+        raise RequestError(
+            f"The request has a text with half a character ({half!r}).",
+            mend="Send whole Unicode characters.",
+        ) from error
 
 
 def _submit(services: Services, fields: Fields) -> dict[str, Any]:

@@ -8,6 +8,12 @@ from typing import Any
 from tidegate.errors import RequestError
 
 MAX_PAGE = 500
+_SHOWN = 200
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
 class Fields:
@@ -19,7 +25,7 @@ class Fields:
     def text(self, name: str) -> str:
         value = self._request.get(name)
         if not isinstance(value, str) or not value:
-            raise RequestError(f"The field {name!r} must be a text, and is {value!r}.")
+            raise RequestError(f"The field {name!r} must be a text, and is {_shown(value)}.")
         return value
 
     def optional_text(self, name: str) -> str | None:
@@ -28,7 +34,7 @@ class Fields:
     def integer(self, name: str, default: int | None = None) -> int:
         value = self._request.get(name, default)
         if not isinstance(value, int) or isinstance(value, bool):
-            raise RequestError(f"The field {name!r} must be an integer, and is {value!r}.")
+            raise RequestError(f"The field {name!r} must be an integer, and is {_shown(value)}.")
         return value
 
     def optional_integer(self, name: str) -> int | None:
@@ -48,24 +54,26 @@ class Fields:
         if value is None:
             return None
         if not isinstance(value, (list, tuple)) or not all(isinstance(v, str) for v in value):
-            raise RequestError(f"The field {name!r} must be a list of texts, and is {value!r}.")
+            raise RequestError(
+                f"The field {name!r} must be a list of texts, and is {_shown(value)}."
+            )
         return tuple(value)
 
     def mapping(self, name: str) -> dict[str, Any] | None:
         value = self._request.get(name)
         if value is not None and not isinstance(value, Mapping):
-            raise RequestError(f"The field {name!r} must be a mapping, and is {value!r}.")
+            raise RequestError(f"The field {name!r} must be a mapping, and is {_shown(value)}.")
         return None if value is None else dict(value)
 
     def tags(self) -> dict[str, str]:
         tags = self.mapping("tags") or {}
         for key, value in tags.items():
             if not isinstance(value, str):
-                raise RequestError(f"Tag {key!r} must be a text, and is {value!r}.")
+                raise RequestError(f"Tag {key!r} must be a text, and is {_shown(value)}.")
         return tags
 
     def flag(self, name: str) -> bool:
         value = self._request.get(name, False)
         if not isinstance(value, bool):
-            raise RequestError(f"The field {name!r} must be true or false, and is {value!r}.")
+            raise RequestError(f"The field {name!r} must be true or false, and is {_shown(value)}.")
         return value
