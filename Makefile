@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test lint types format bench clean
+.PHONY: help demo dev test faults lint types format bench clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -40,6 +40,9 @@ dev: $(VENV)/.demo ## The whole deployment on this machine, until Ctrl-C
 
 test: $(VENV)/.dev $(VENV)/.engines ## All tests
 	$(BIN)/python -m pytest -n 2 --dist worksteal --ignore=tests/infra
+
+faults: $(VENV)/.dev ## Every fault at every AWS call of whole runs: an hour or two
+	TIDEGATE_FAULTS=all $(BIN)/python -m pytest -n 2 --dist worksteal tests/simulation/test_whole_run_faults.py
 
 lint: $(VENV)/.dev ## Style and import directions
 	$(BIN)/ruff check .

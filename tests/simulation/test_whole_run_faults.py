@@ -1,14 +1,15 @@
 """Every AWS call of the control plane fails, in every way it can: whole runs end as they do when nothing fails.
 
-Each scenario is played once, and at each call the process is forked: see ``forks.py``. By default faults take turns; with
-``TIDEGATE_FAULTS=all`` every fault strikes at every call, which is some thousand faults and takes half an hour.
+Each scenario is played once, and at each call the process is forked: see ``forks.py``. By default faults take turns, and some
+calls are struck. ``make faults`` sets ``TIDEGATE_FAULTS=all``: every fault strikes at every call, which is some ten thousand
+faults and takes an hour or two of a core. Kinds of faults, with commas between, strike everywhere alone.
 """
 
 from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import pytest
 
@@ -17,7 +18,10 @@ from tests.simulation.scenarios import SCENARIOS
 from tests.simulation.whole_runs import strike
 from tidegate.local.faults import Fault
 
-ALL = os.environ.get("TIDEGATE_FAULTS") == "all"
+ASKED = os.environ.get("TIDEGATE_FAULTS")
+EVERYWHERE = [*Fault] if ASKED == "all" else [*map(Fault, ASKED.split(","))] if ASKED else []
+SAID = "faults"
+"""Of the properties of a test: what is shown when all tests are done, see ``tests/conftest.py``."""
 NOBODY_CALLS_AGAIN = (Fault.ABANDONED, Fault.LOST)
 """What only the sweep makes good."""
 READS = 2
@@ -33,8 +37,8 @@ class Turns:
         self._seen: Counter[bool] = Counter()
 
     def __call__(self, call: Call) -> Iterable[Fault]:
-        if ALL:
-            return list(Fault)
+        if EVERYWHERE:
+            return EVERYWHERE
         self._seen[call.writes] += 1
         if self._seen[call.writes] % (self._one_of * (1 if call.writes else READS)):
             return []
@@ -47,11 +51,13 @@ class Turns:
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_whatever_fails_wherever_it_all_ends_as_if_nothing_had(name: str) -> None:
+def test_whatever_fails_wherever_it_all_ends_as_if_nothing_had(
+    name: str, record_property: Callable[[str, object], None]
+) -> None:
     calm, forks = strike(name, Turns(SCENARIOS[name].one_of))
 
     wrong = [f"{one}: {said}" for one in forks.struck for said in _wrong(one, calm)]
-    _print(name, forks.calls, forks.struck)
+    record_property(SAID, _said(name, forks.calls, forks.struck))
     assert calm["left over"] == []
     assert calm["repairs"] == {}
     assert {times for *_, times in calm["ran"]} == {1}
@@ -76,11 +82,9 @@ def _wrong(one: Struck, calm: dict[str, object]) -> Iterable[str]:
         yield f"it should not have needed the sweep: {repairs}"
 
 
-def _print(name: str, calls: list[Call], struck: list[Struck]) -> None:
+def _said(name: str, calls: list[Call], struck: list[Struck]) -> dict[str, object]:
     faults = Counter(str(one.fault) for one in struck)
     repairs: Counter[str] = Counter()
     for one in struck:
         repairs.update(one.outcome.get("repairs", {}))
-    made = ", ".join(f"{count} {kind}" for kind, count in sorted(faults.items()))
-    mended = ", ".join(f"{count} {kind}" for kind, count in sorted(repairs.items())) or "nothing"
-    print(f"{name}: {len(calls)} calls, {len(struck)} faults ({made}); the sweep repaired {mended}")
+    return {"of": name, "calls": len(calls), "faults": dict(faults), "repairs": dict(repairs)}
