@@ -15,6 +15,8 @@ import pytest
 from tidegate import (
     Config,
     Definitions,
+    DynamicOut,
+    DynamicOutput,
     Ecs,
     HookContext,
     OpExecutionContext,
@@ -110,6 +112,23 @@ def branches() -> None:
     add_one.alias("later")(add_one.alias("beside")(number))
 
 
+@op(out=DynamicOut(str))
+def letters() -> Iterator[DynamicOutput[str]]:
+    for letter in "abc":
+        yield DynamicOutput(letter, letter)
+
+
+@op
+def picky(letter: str) -> None:
+    if letter == "b":
+        raise ValueError("not b")
+
+
+@job
+def spread() -> None:
+    letters().map(picky)
+
+
 @resource
 def unruly(_: Any) -> Iterator[str]:
     yield "open"
@@ -173,7 +192,7 @@ def forking() -> None:
     mark(forks())
 
 
-DEFS = Definitions(jobs=[hooked, fine, branches, closing, working, forking])
+DEFS = Definitions(jobs=[hooked, fine, branches, spread, closing, working, forking])
 
 
 def submit(tg: LocalDeployment, name: str, executor: str, **fields: Any) -> str:
@@ -240,6 +259,18 @@ def test_a_run_that_fails_fast_stops_at_the_first_failed_step(deploy: Deploy, ho
     kinds = [one.kind for one in run.events]
     assert (kinds.count("RUN_CANCELING"), kinds.count("RUN_FAILURE")) == (1, 1)
     assert_free(tg)
+
+
+def test_a_run_that_fails_fast_names_the_value_whose_step_failed(deploy: Deploy) -> None:
+    seen = {}
+    tg = deploy(DEFS)
+    for executor in EXECUTORS:
+        run_id = submit(tg, "spread", executor, tags={"tidegate/fail_fast": "true"})
+        tg.settle()
+        seen[executor] = tg.run(run_id).reason
+
+    assert seen["in_process"] == "step failed: picky[b]; the rest was stopped (fail-fast)"
+    assert seen["in_process"] == seen["multiprocess"]
 
 
 def test_a_run_that_says_it_does_not_fail_fast_goes_on(deploy: Deploy) -> None:

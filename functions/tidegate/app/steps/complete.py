@@ -130,7 +130,7 @@ def _failed_fast(services: Services, run: Run, plan: RunPlan, row: StepRow) -> s
         return None
     rows = [row]
     if isinstance(plan, WholePlan) and row.status is StepStatus.SUCCESS:
-        rows = services.store.runs.steps(run.run_id)
+        plan, rows = plan_of(services, run), services.store.runs.steps(run.run_id)
     failed = [
         plan.step(one.index).key
         for one in rows
