@@ -29,8 +29,15 @@ from tidegate.testing import LocalDeployment
 
 LEVELS = 20
 MILLION = 1_000_000
-RUNS_A_SECOND = {"starts of executions": 300, "grants of the limit `runs`": 165}
-"""What AWS allows in us-east-1, us-west-2 and eu-west-1 (docs/performance.md, admission): steady, and by the limit of runs."""
+RUNS_A_SECOND = {
+    "starts of executions": 300,
+    "grants of the limit `runs`": 165,
+}
+"""What AWS allows in us-east-1, us-west-2 and eu-west-1: StartExecution, steadily; and the limit of runs, while it is full."""
+KEY_UNITS = 1_000
+"""Write units a second of one partition key."""
+ASSET_UNITS = 9
+"""Of them, what a run takes of its asset's key for states and holds of neighbouring windows; and one for each record."""
 CONTROL_SECONDS = 1.0
 """Of a run's life that the control plane takes on AWS: assumed."""
 BATCH = 50
@@ -147,11 +154,13 @@ def _estimate(names: Sequence[str], runs: Sequence[Spent]) -> None:
     for name, one in zip(names, runs, strict=True):
         count = MILLION / one.partitions
         for outstanding, lasts in ((200, 10), (5_000, 10), (5_000, 60)):
-            by_runs = outstanding / (lasts + CONTROL_SECONDS)
-            rate = min(by_runs, *RUNS_A_SECOND.values())
-            why = "max_outstanding_runs"
-            if rate < by_runs:
-                why = min(RUNS_A_SECOND, key=lambda key: RUNS_A_SECOND[key])
+            rates = {
+                **RUNS_A_SECOND,
+                "max_outstanding_runs": outstanding / (lasts + CONTROL_SECONDS),
+                "rows of the asset": KEY_UNITS / (ASSET_UNITS + one.partitions),
+            }
+            why = min(rates, key=lambda key: rates[key])
+            rate = rates[why]
             rows.append(
                 (
                     name,
@@ -181,7 +190,9 @@ def _estimate(names: Sequence[str], runs: Sequence[Spent]) -> None:
 
 
 def _lasting(seconds: float) -> str:
-    return f"{seconds / 3600:,.1f} h" if seconds < 172_800 else f"{seconds / 86_400:,.1f} days"
+    if seconds < 7_200:
+        return f"{seconds / 60:,.0f} min"
+    return f"{seconds / 3600:,.1f} h"
 
 
 def _spent(tg: LocalDeployment, name: str, *, short: int, long: int, partitions: int) -> Spent:
@@ -200,10 +211,11 @@ def _days(count: int) -> list[Any]:
 def _run(tg: LocalDeployment, name: str, keys: list[str]) -> dict[str, float]:
     aws = tg._deployment.aws
     aws.calls.clear()
-    before = aws.step_functions.transitions
+    before, began = aws.step_functions.transitions, time.process_time()
     backfill_id = tg.backfill(name, partitions=keys)
     tg.settle()
     assert tg.backfill_status(backfill_id).status == "COMPLETED_SUCCESS"
+    processor = time.process_time() - began
     control, user, states = (aws.calls.of(role) for role in (Role.CONTROL, Role.USER, Role.STATES))
     tables = [n for (service, _), n in control.calls.items() if service == "dynamodb"]
     return {
@@ -215,4 +227,5 @@ def _run(tg: LocalDeployment, name: str, keys: list[str]) -> dict[str, float]:
         "Lambda invocations": states.calls["lambda", "Invoke"] + control.calls["lambda", "Invoke"],
         "S3 puts (values)": user.calls["s3", "PutObject"],
         "events": control.calls["events", "PutEvents"],
+        "processor on this machine, ms": processor * 1000,
     }
