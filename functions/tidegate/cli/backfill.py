@@ -148,11 +148,20 @@ def _say_estimate(said: dict[str, Any]) -> None:
     typer.echo(
         f"{wording.count(said['runs'], 'run')}, {wording.count(said['steps'], 'step')}, {at_once}"
     )
-    lasts = "not known: something was never made"
-    if said["seconds"] is not None:
-        lasts = f"about {wording.duration(said['seconds'])}, as long as each took last"
-    typer.echo(f"time: {lasts}")
-    typer.echo(f"control plane on AWS: about ${said['dollars']:,.2f}")
+    typer.echo(f"time: {_lasts(said)}")
+    cents = ",.2f" if said["dollars"] >= 1 else ",.4f"
+    typer.echo(
+        f"control plane on AWS: about ${said['dollars']:{cents}}, without your code's own seconds"
+    )
+
+
+def _lasts(said: dict[str, Any]) -> str:
+    if said["blocked_by"]:
+        return f"not known: {said['blocked_by']} admits nothing now"
+    if said["never_made"]:
+        return f"not known: never made was {', '.join(said['never_made'][:3])}"
+    lasts = wording.duration(said["seconds"])
+    return f"{lasts} or more, each taking as long as it took last; bound by {said['bound_by']}"
 
 
 @app.command("list")
