@@ -15,6 +15,7 @@ MARKS = {"QUEUED": "q", "STARTING": "R", "STARTED": "R", "SUCCESS": "."} | {
     "FAILURE": "!",
     "CANCELED": "x",
 }
+OVER = {"SUCCESS", "CANCELED"}
 
 
 @pytest.mark.parametrize("title", TABLE)
@@ -47,7 +48,10 @@ def test_limits_admit(deploy: Deploy, title: str) -> None:
             tg.resume_limit(key)
         if limit.capacity == 0:
             tg.set_limit(key, 1)
-    tg.advance(hours=2)
-    assert {tg.run_status(one) for one in known} <= {"SUCCESS", "CANCELED"}
+    for _ in range(24):
+        if {tg.run_status(one) for one in known} <= OVER:
+            break
+        tg.advance(minutes=5)
+    assert {tg.run_status(one) for one in known} <= OVER
     assert {key: limit.in_use for key, limit in tg.limits.items() if limit.in_use} == {}
     assert {key: limit.waiting for key, limit in tg.limits.items() if limit.waiting} == {}
