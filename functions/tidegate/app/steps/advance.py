@@ -101,6 +101,8 @@ class _Advance:
 
     def _opened_to_nothing(self, generator: int) -> None:
         """Steps that are mapped over no values at all are resolved with the step that made none."""
+        if generator not in self._plan.generators:
+            return
         for step in self._plan.steps:
             if step.mapped_over is None or step.mapped_over[0] != generator:
                 continue
