@@ -17,6 +17,7 @@ from tidegate import (
     Out,
     Output,
     RetryPolicy,
+    StaticPartitionsDefinition,
     asset,
     define_asset_job,
     in_process_executor,
@@ -134,8 +135,13 @@ def ring(gold: int) -> int:
     return gold + 1
 
 
+@asset(compute=Ecs(), partitions_def=StaticPartitionsDefinition(["a", "b"]))
+def doomed() -> None:
+    os._exit(7)
+
+
 defs = Definitions(
-    assets=[gold, ring],
+    assets=[gold, ring, doomed],
     jobs=[
         diamond,
         apart,
@@ -144,7 +150,8 @@ defs = Definitions(
         retried,
         in_container,
         dying,
-        define_asset_job("jewels", executor_def=in_process_executor),
+        define_asset_job("jewels", selection="*ring", executor_def=in_process_executor),
+        define_asset_job("dooming", selection="doomed", executor_def=in_process_executor),
     ],
 )
 POOLS = {"concurrency": {"pools": {"limits": {"db": 2, "api": 1}}}}
@@ -257,6 +264,14 @@ def test_when_the_process_dies_the_run_fails_and_says_so() -> None:
         assert run.status == "FAILURE"
         assert run.reason is not None and run.reason.startswith("Crash: ")
         assert set(run.steps.values()) == {"SKIPPED"}
+
+
+def test_the_partitions_of_a_process_that_died_have_failed() -> None:
+    with LocalDeployment(defs) as tg:
+        tg.submit("dooming", partition_key="a")
+        tg.settle()
+
+        assert tg.partition_status("doomed") == {"a": "FAILED", "b": "MISSING"}
 
 
 def test_assets_made_within_it_are_recorded() -> None:

@@ -86,6 +86,10 @@ def record_within(services: Services, run: Run, plan: WholePlan, report: Report)
         else:
             tell_skipped(services, run, step, _row(services, run, step, one))
             mark(services, run, step.assets, "ended")
+
+
+def mark_rest(services: Services, run: Run, plan: WholePlan, report: Report) -> None:
+    """The partitions of steps that never began."""
     told = {one.index for one in report.within}
     for step in plan.all_steps():
         if step.index not in told:

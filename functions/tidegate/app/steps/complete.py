@@ -17,7 +17,13 @@ from tidegate.app.runs.claim import step_released
 from tidegate.app.runs.launch import launch
 from tidegate.app.runs.planning import keep_mapping_keys, plan_of
 from tidegate.app.runs.stop import tell_stopped
-from tidegate.app.runs.whole import as_written, check_within, keep_within, record_within
+from tidegate.app.runs.whole import (
+    as_written,
+    check_within,
+    keep_within,
+    mark_rest,
+    record_within,
+)
 from tidegate.app.services import Services
 from tidegate.app.steps.advance import advance
 from tidegate.app.steps.hooks import call_step_hooks, hook_ended
@@ -76,6 +82,7 @@ def complete(services: Services, outcome: Mapping[str, Any]) -> None:
     if wrote or row.fingerprint == report.fingerprint():
         if isinstance(plan, WholePlan):
             record_within(services, run, plan, report)
+            mark_rest(services, run, plan, report)
         if report.failure is not None or not isinstance(plan, WholePlan):
             # Canceled since, it says so; what is told here is how the attempt ended.
             was = replace(ended, retry_at=row.retry_at)

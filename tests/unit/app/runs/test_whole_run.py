@@ -18,7 +18,12 @@ from tidegate.domain.settings import Settings
 from tidegate.domain.task import Report, StepFailure, StepWithin
 from tidegate.domain.whole import whole_plan
 
-STEPS = [step_doc("a", pools={"db": 1}), step_doc("b", "a", pools={"db": 2}), step_doc("c", "b")]
+HOOKS = [{"name": "told", "on": "failure", "of": "step"}]
+STEPS = [
+    step_doc("a", pools={"db": 1}, hooks=HOOKS),
+    step_doc("b", "a", pools={"db": 2}, hooks=HOOKS),
+    step_doc("c", "b", hooks=HOOKS),
+]
 SETTINGS = Settings(pools={"db": 2})
 
 
@@ -78,6 +83,7 @@ def ending(tg: World, run_id: str) -> Any:
             f"{one.kind} {one.step} {one.attempt}" for one in tg.store.events.read(run_id).items
         ),
         {one.key: one.in_use for one in tg.store.admission.limits()},
+        sorted(state["hook"]["step"] for state in tg.launcher.started.values() if "hook" in state),
     )
 
 
@@ -102,6 +108,7 @@ def test_a_function_that_dies_at_any_call_and_is_called_again_changes_nothing(af
         "step failed: b",
         {"a": "SUCCESS", "b": "FAILURE", "c": "SKIPPED"},
     )
+    assert expected[-1] == ["b"]
     assert last - first > 15
 
 
@@ -121,7 +128,7 @@ def test_a_run_that_is_cancelled_while_its_report_comes_in_tells_all_that_it_sho
         complete(tg.services, outcome(state, whole(run_id)))
         tg.trouble.at = -1
 
-        status, _, steps, events, in_use = ending(tg, run_id)
+        status, _, steps, events, in_use, hooked = ending(tg, run_id)
         endings.add(status)
         told = {one.split()[1]: one.split()[0] for one in events if one.startswith("STEP_")}
         shown = {key: f"STEP_{was}" for key, was in steps.items() if was != "PENDING"}
@@ -130,6 +137,7 @@ def test_a_run_that_is_cancelled_while_its_report_comes_in_tells_all_that_it_sho
             assert kind in kinds, f"cancelled at call {number}: {key}"
         assert set(told) - {"in_process"} == set(shown), f"cancelled at call {number}"
         assert not any(in_use.values()), f"cancelled at call {number}"
+        assert hooked == [key for key in steps if steps[key] == "FAILURE"]
     assert endings == {"CANCELED", "FAILURE"}
 
 
