@@ -145,8 +145,9 @@ def test_a_retry_by_hand_of_one_step(deploy: Deploy) -> None:
     assert tg.run(again).reasons["clean_up"] == f"done in run {run_id}"
 
 
-def test_from_an_asset_failure_the_assets_that_are_not_made_are_made(deploy: Deploy) -> None:
-    broken.add("chart")
+def made_again(deploy: Deploy, failing: str) -> tuple[LocalDeployment, str]:
+    """A run of all assets one of which fails; then its retry, of what that has left unmade. Answers the retry."""
+    broken.add(failing)
     tg = deploy(defs)
     run_id = tg.materialize("*")
     tg.settle()
@@ -155,6 +156,11 @@ def test_from_an_asset_failure_the_assets_that_are_not_made_are_made(deploy: Dep
 
     again = tg.retry(run_id, strategy="FROM_ASSET_FAILURE")
     tg.settle()
+    return tg, again
+
+
+def test_from_an_asset_failure_the_assets_that_are_not_made_are_made(deploy: Deploy) -> None:
+    tg, again = made_again(deploy, "chart")
 
     assert ran == ["chart"]
     assert tg.run(again).steps == {"chart": "SUCCESS"}
@@ -162,15 +168,7 @@ def test_from_an_asset_failure_the_assets_that_are_not_made_are_made(deploy: Dep
 
 
 def test_assets_that_are_made_together_are_made_again_together(deploy: Deploy) -> None:
-    broken.add("marks")
-    tg = deploy(defs)
-    run_id = tg.materialize("*")
-    tg.settle()
-    broken.clear()
-    ran.clear()
-
-    again = tg.retry(run_id, strategy="FROM_ASSET_FAILURE")
-    tg.settle()
+    tg, again = made_again(deploy, "marks")
 
     assert ran == ["marks", "chart"]
     assert tg.run_status(again) == "SUCCESS"

@@ -21,7 +21,7 @@ from tidegate import state_machines
 from tidegate.adapters.ids import TimeOrderedIds
 from tidegate.app.admission.apply_settings import apply_settings
 from tidegate.domain.settings import Settings
-from tidegate.errors import DeploymentError
+from tidegate.errors import DeploymentError, from_json
 from tidegate.execution.io_s3 import S3IOManager
 from tidegate.handlers import api, backfill, monitor, queue, steps
 from tidegate.handlers.environment import Environment, build, serving
@@ -187,14 +187,15 @@ class Deployment:
     def stop(self) -> None:
         self._stack.close()
 
-    def request(self, request: dict[str, Any]) -> dict[str, Any]:
+    def call(self, action: str, **fields: Any) -> dict[str, Any]:
         """One request to the API, through Lambda, as the CLI makes it.
 
         Raises:
+            TidegateError: the request was refused.
             DeploymentError: its function died, by a fault that was armed, say.
         """
         answer = self.aws.client("lambda").invoke(
-            FunctionName=API_FUNCTION, Payload=json.dumps(request).encode()
+            FunctionName=API_FUNCTION, Payload=json.dumps({"action": action, **fields}).encode()
         )
         document: dict[str, Any] = json.loads(answer["Payload"].read())
         if "FunctionError" in answer:
@@ -202,7 +203,10 @@ class Deployment:
                 f"The API failed: {document['errorType']}: {document['errorMessage']}.",
                 mend="Ask again.",
             )
-        return document
+        if not document["ok"]:
+            raise from_json(document["error"])
+        result: dict[str, Any] = document["result"]
+        return result
 
     def load_asset(self, key: str, partition: str | None) -> Any:
         return S3IOManager(bucket=self.aws.bucket).load_asset(

@@ -13,7 +13,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from tidegate.errors import from_json
 from tidegate.execution.code_location import load_definitions
 from tidegate.local.clock import RealClock
 from tidegate.local.deployment import API_FUNCTION, Deployment
@@ -73,11 +72,7 @@ class DevDeployment:
         Raises:
             TidegateError: the request was refused.
         """
-        answer = self._deployment.request({"action": action, **fields})
-        if not answer["ok"]:
-            raise from_json(answer["error"])
-        result: dict[str, Any] = answer["result"]
-        return result
+        return self._deployment.call(action, **fields)
 
     def value(self, asset: str, *, partition: str | None = None) -> Any:
         """The stored value of an asset."""

@@ -9,7 +9,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from tidegate.app.partitions import asset_states
-from tidegate.errors import from_json
 from tidegate.local.clock import SimulatedClock
 from tidegate.local.deployment import Deployment
 from tidegate.settings_file import load_settings
@@ -86,11 +85,7 @@ class LocalDeployment:
         Raises:
             TidegateError: the request was refused.
         """
-        answer = self._deployment.request({"action": action, **fields})
-        if not answer["ok"]:
-            raise from_json(answer["error"])
-        result: dict[str, Any] = answer["result"]
-        return result
+        return self._deployment.call(action, **fields)
 
     def submit(
         self,
