@@ -67,6 +67,7 @@ class TimeWindowPartitionsDefinition(PartitionsDefinition):
         else:
             self.calendar = self._of_offsets(schedule_type, minute_offset, hour_offset, day_offset)
         self._stopped: tuple[datetime, datetime | None] | None = None
+        self._last_space: TimeSpace | None = None
         self.start = self._time("start", start)
         self.end = None if end is None else self._time("end", end)
         self._check_format()
@@ -93,7 +94,10 @@ class TimeWindowPartitionsDefinition(PartitionsDefinition):
         current_time: datetime | None = None,
         dynamic_partitions_store: DynamicKeys | None = None,
     ) -> TimeSpace:
-        return TimeSpace(self, self._stop(current_time))
+        stop, known = self._stop(current_time), self._last_space
+        if known is None or known.stop != stop:
+            known = self._last_space = TimeSpace(self, stop)
+        return known
 
     def get_partition_keys(
         self,
@@ -337,21 +341,21 @@ class TimeSpace:
 
     def __init__(self, definition: TimeWindowPartitionsDefinition, stop: datetime | None) -> None:
         self.definition = definition
-        self._stop = stop
+        self.stop = stop
 
     @cached_property
     def everything(self) -> PartitionSet:
         points, first = self.definition.calendar, self.definition.first_point
-        if self._stop is None or first >= self._stop:
+        if self.stop is None or first >= self.stop:
             return PartitionSet()
-        last = next(points.backward(self._stop))
+        last = next(points.backward(self.stop))
         return points.slots(points.slot(first), points.slot(last))
 
     def number(self, key: str) -> int | None:
         point = self.definition.point_of(key)
-        if point is None or self._stop is None:
+        if point is None or self.stop is None:
             return None
-        if not self.definition.first_point <= point < self._stop:
+        if not self.definition.first_point <= point < self.stop:
             return None
         return self.definition.calendar.slot(point)
 
