@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.integration.noted_hooks import CALLED, broken, cheer, complain, mourn, note
 from tidegate import (
     Definitions,
     HookContext,
@@ -14,11 +15,8 @@ from tidegate import (
     RetryPolicy,
     asset,
     define_asset_job,
-    failure_hook,
     job,
     op,
-    run_failure_hook,
-    run_success_hook,
     success_hook,
 )
 from tidegate.local.faults import Fault
@@ -27,42 +25,16 @@ from tidegate.testing.views import RunView
 
 Deploy = Callable[..., LocalDeployment]
 
-_called: list[tuple[str, str | None, str]] = []
-
 
 @pytest.fixture(autouse=True)
 def _forget() -> None:
-    _called.clear()
-
-
-def _note(context: HookContext) -> None:
-    _called.append((context.hook_name, context.step_key, str(context.op_exception or "")))
+    CALLED.clear()
 
 
 @success_hook(required_resource_keys={"mail"})
 def praise(context: HookContext) -> None:
     context.log.info("to %s", context.resources.mail)
-    _note(context)
-
-
-@failure_hook
-def complain(context: HookContext) -> None:
-    _note(context)
-
-
-@run_success_hook
-def cheer(context: HookContext) -> None:
-    _note(context)
-
-
-@run_failure_hook
-def mourn(context: HookContext) -> None:
-    _note(context)
-
-
-@success_hook
-def broken(context: HookContext) -> None:
-    raise RuntimeError("the hook is broken")
+    note(context)
 
 
 @op
@@ -108,14 +80,14 @@ def hook_events(view: RunView) -> list[tuple[str, str | None, str]]:
     return [(e.kind, e.step, e.message) for e in view.events if e.kind.startswith("HOOK_")]
 
 
-def test_hooks_are_called_once_after_the_steps_and_the_run_they_are_about(deploy: Deploy) -> None:
+def test_hooks_areCALLED_once_after_the_steps_and_the_run_they_are_about(deploy: Deploy) -> None:
     tg = deploy(DEFS)
 
     run = tg.submit("failing")
     tg.advance(minutes=5)
 
     assert tg.run(run).status == "FAILURE"
-    assert _called == [
+    assert CALLED == [
         ("praise", "good", ""),
         ("complain", "bad", "ValueError: cannot take 1 (attempt 2, the last)"),
         ("mourn", None, "step failed: bad"),
@@ -148,7 +120,7 @@ def test_a_job_of_assets_has_hooks_for_all_of_its_steps(deploy: Deploy) -> None:
     tg.materialize("table")
     tg.settle()
 
-    assert _called == [("praise", "table", ""), ("cheer", None, "")]
+    assert CALLED == [("praise", "table", ""), ("cheer", None, "")]
 
 
 @pytest.mark.parametrize("number", [1, 2, 3])
@@ -167,11 +139,11 @@ def test_a_function_that_dies_while_it_starts_a_hook_starts_it_again(
     assert len(hook_events(tg.run(run))) == 2
 
 
-def test_in_process_hooks_are_called_as_in_a_deployment() -> None:
+def test_in_process_hooks_areCALLED_as_in_a_deployment() -> None:
     result = failing.execute_in_process(raise_on_error=False, resources={"mail": "nobody"})
     other = fine.execute_in_process()
 
-    assert _called == [
+    assert CALLED == [
         ("praise", "good", ""),
         ("complain", "bad", "cannot take 1"),
         ("mourn", None, "cannot take 1"),

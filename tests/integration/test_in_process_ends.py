@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.integration.noted_hooks import CALLED, broken, cheer, complain, mourn, note
 from tidegate import (
     Config,
     Definitions,
@@ -22,13 +23,10 @@ from tidegate import (
     OpExecutionContext,
     RetryPolicy,
     RunConfig,
-    failure_hook,
     in_process_executor,
     job,
     op,
     resource,
-    run_failure_hook,
-    run_success_hook,
     success_hook,
 )
 from tidegate.testing import LocalDeployment
@@ -38,43 +36,18 @@ Deploy = Callable[..., LocalDeployment]
 
 EXECUTORS = ("in_process", "multiprocess")
 
-_called: list[tuple[str, str | None, str]] = []
 _ran: list[str] = []
 
 
 @pytest.fixture(autouse=True)
 def _forget() -> None:
-    _called.clear()
+    CALLED.clear()
     _ran.clear()
-
-
-def _note(context: HookContext) -> None:
-    _called.append((context.hook_name, context.step_key, str(context.op_exception or "")))
 
 
 @success_hook
 def praise(context: HookContext) -> None:
-    _note(context)
-
-
-@failure_hook
-def complain(context: HookContext) -> None:
-    _note(context)
-
-
-@success_hook
-def broken_hook(context: HookContext) -> None:
-    raise RuntimeError("the hook is broken")
-
-
-@run_success_hook
-def cheer(context: HookContext) -> None:
-    _note(context)
-
-
-@run_failure_hook
-def mourn(context: HookContext) -> None:
-    _note(context)
+    note(context)
 
 
 @op
@@ -102,7 +75,7 @@ def hooked() -> None:
 
 @job(hooks={cheer})
 def fine() -> None:
-    good.with_hooks({broken_hook})()
+    good.with_hooks({broken})()
 
 
 @job
@@ -211,20 +184,20 @@ def assert_free(tg: LocalDeployment) -> None:
 
 
 @pytest.mark.parametrize("name", ["hooked", "fine"])
-def test_hooks_are_called_as_they_are_when_every_step_is_an_execution(
+def test_hooks_areCALLED_as_they_are_when_every_step_is_an_execution(
     deploy: Deploy, name: str
 ) -> None:
     tg, seen = deploy(DEFS), {}
     for executor in EXECUTORS:
-        _called.clear()
+        CALLED.clear()
         run = submit(tg, name, executor)
         tg.advance(minutes=5)
         view = tg.run(run)
-        seen[executor] = (list(_called), view.status, view.reason, view.reasons, told(view))
+        seen[executor] = (list(CALLED), view.status, view.reason, view.reasons, told(view))
 
     assert seen["in_process"] == seen["multiprocess"]
     if name == "hooked":
-        assert _called == [
+        assert CALLED == [
             ("praise", "good", ""),
             ("complain", "bad", "ValueError: cannot take 1 (attempt 2, the last)"),
             ("mourn", None, "step failed: bad"),
@@ -301,7 +274,7 @@ def test_cancelled_on_lambda_its_slots_are_free_at_once(deploy: Deploy) -> None:
     tg.advance(minutes=5)
     assert tg.run(run_id) == run
     assert tg.run_status(queued) == "SUCCESS"
-    assert [one for one in _called if one[0] != "cheer"] == []
+    assert [one for one in CALLED if one[0] != "cheer"] == []
     assert_free(tg)
 
 
