@@ -25,9 +25,11 @@ from tidegate.domain.partitions.state import (
     PartitionStatus,
     Place,
     place_of,
+    places_of_windows,
     prefix_of,
     states_of,
 )
+from tidegate.domain.partitions.time_window import TimeWindowPartitionsDefinition
 from tidegate.domain.plan import RunPlan
 from tidegate.domain.run import Run
 from tidegate.errors import InvocationError, RequestError, UnknownAssetError, UnknownPartitionError
@@ -207,6 +209,16 @@ def mark_stopped(services: Services, run: Run, plan: RunPlan | None) -> None:
 
 
 def places_of(services: Services, run: Run, definition: PartitionsDefinition) -> list[Place]:
+    """Where the partitions are that a run is for."""
+    key_range = range_of(run.tags)
+    if isinstance(definition, TimeWindowPartitionsDefinition) and run.partition_key is None:
+        if key_range is None:
+            return []
+        try:
+            numbers = definition.subset_of_range(key_range, run.created_at, {})
+        except (UnknownPartitionError, InvocationError):
+            return []
+        return places_of_windows(definition, numbers)
     found = (place_of(definition, key) for key in keys_of(services, run, definition))
     return [one for one in found if one is not None]
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration.backfills.pipeline import PIPELINE, QUICK, Deploy
+from tests.integration.backfills.pipeline import DAYS, PIPELINE, QUICK, Deploy
+from tidegate import Definitions, MultiPartitionsDefinition, StaticPartitionsDefinition, asset
 from tidegate.errors import (
     InvocationError,
     RequestError,
@@ -38,7 +39,7 @@ from tidegate.errors import (
         ),
         ({"selection": "gold", "all_partitions": True}, UnknownAssetError, "gold"),
         ({"selection": "raw", "job": "x", "all_partitions": True}, RequestError, "Backfill what?"),
-        ({"selection": "raw", "only": "stale"}, RequestError, "neither missing nor failed"),
+        ({"selection": "raw", "only": "old"}, RequestError, "neither missing, nor failed"),
         ({"selection": "raw", "only": "failed"}, RequestError, "nothing to backfill"),
         ({"selection": "raw", "all_partitions": True, "order": "up"}, RequestError, "'order'"),
         (
@@ -59,6 +60,29 @@ def test_what_cannot_be_backfilled_is_refused_and_nothing_is_created(
         tg.backfill(**asked)
 
     assert tg.call("backfills.list")["backfills"] == []
+
+
+@pytest.mark.parametrize("key", ["de", "2025-01-01", "de|2025-01-01|x", "us|2025-01-01", "de|", ""])
+def test_a_key_that_lacks_a_dimension_or_has_a_wrong_one_is_refused(
+    deploy: Deploy, key: str
+) -> None:
+    by = {"country": StaticPartitionsDefinition(["de", "fr"]), "day": DAYS}
+
+    @asset(partitions_def=MultiPartitionsDefinition(by))
+    def sold() -> int:
+        return 1
+
+    tg = deploy(Definitions(assets=[sold]))
+
+    for ask in (
+        lambda: tg.backfill("sold", partitions=[key]),
+        lambda: tg.backfill("sold", range=(key, "fr|2025-01-02")),
+        lambda: tg.materialize("sold", partition_key=key),
+    ):
+        with pytest.raises((UnknownPartitionError, InvocationError, RequestError)):
+            ask()
+    assert tg.call("backfills.list")["backfills"] == []
+    assert tg.runs() == []
 
 
 def test_backfills_that_do_not_exist_are_said_to(deploy: Deploy) -> None:

@@ -110,6 +110,20 @@ def key_of(definition: PartitionsDefinition, row: str, member: str) -> str:
     return _key(definition, row, int(member) if has_time else member)
 
 
+def places_of_windows(
+    definition: TimeWindowPartitionsDefinition, numbers: PartitionSet
+) -> list[Place]:
+    """Those of whole ranges of windows, without a look at a key."""
+    prefix = prefix_of(definition)
+    found: list[Place] = []
+    for start, stop in numbers.ranges():
+        for row in range(start // WIDTH, (stop - 1) // WIDTH + 1):
+            first, last = max(start, row * WIDTH), min(stop, (row + 1) * WIDTH)
+            name = f"{prefix}{row:08}"
+            found += [Place(name, one - row * WIDTH) for one in range(first, last)]
+    return found
+
+
 def by_row(places: Iterable[Place]) -> dict[str, list[int | str]]:
     found: dict[str, list[int | str]] = {}
     for one in places:
