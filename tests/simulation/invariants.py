@@ -9,7 +9,7 @@ from tests.simulation.calls import Call, no_pause
 from tests.simulation.schedule import START, Rules
 from tests.simulation.shares import Shares
 from tidegate.domain.admission import ready
-from tidegate.domain.claim import Claim, ClaimState, Limit, Standing
+from tidegate.domain.claim import Claim, ClaimState, Limit, Line, Standing
 
 
 class Violation(AssertionError):
@@ -48,6 +48,8 @@ class Invariants:
         """Limits, and the step at which their capacity was last lowered."""
         self.seen: dict[tuple[int, str], int] = {}
         """(call, limit) -> step at which the call last read the line of the limit."""
+        self.left: dict[tuple[int, str], int] = {}
+        """(call, limit) -> how many slots others had offered when the call last read the line of the limit."""
         self.checked: dict[str, Claim] = {}
         """Claims as they were when they were last found to agree with their rows."""
         self.shares = Shares(slack=rules.together)
@@ -55,6 +57,13 @@ class Invariants:
         self.is_draining = False
         self.numbers: dict[int, int] = {}
         self.history: list[tuple[Call, str, tuple[Any, ...], dict[str, Any], str]] = []
+
+    def read_line(self, call: Call, key: str, count: int) -> Line:
+        line = self.real.line(key, count)
+        self.seen[id(call), key] = self.step
+        others = {one.claim_id for one in line.offers} - {call.subject}
+        self.left[id(call), key] = len(others)
+        return line
 
     def check_shares(
         self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], answer: Any
@@ -152,17 +161,18 @@ class Invariants:
 
     def owed(
         self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], call: Call
-    ) -> str | None:
-        """A claim that this grant would pass.
+    ) -> list[str]:
+        """Claims that this grant would pass, if they are more than it leaves to those who offered their slots before.
 
-        It comes before, could be granted, and has stood in the line of a limit that is granted since before the call
+        Each comes before, could be granted, and has stood in the line of a limit that is granted since before the call
         looked at that line, or, if it did not look, since before it began.
         """
         if self.rules.wide or name not in ("admit", "grant", "release"):
-            return None
+            return []
         granted = kwargs["to"] if name == "release" else args[0]
         if granted is None:
-            return None
+            return []
+        passed = []
         freed = args[0] if name == "release" else None
         order = granted.order_key
         for claim_id, claim in self.real._claims.items():
@@ -175,8 +185,11 @@ class Invariants:
                 and granted.units_of(line)
                 and self._would_fit(claim, freed)
             ):
-                return claim_id
-        return None
+                passed.append(claim_id)
+        left = 0
+        if freed is not None and len(freed.wants) == 1:
+            left = self.left.get((id(call), freed.wants[0].limit), 0)
+        return passed if len(passed) > left else []
 
     def _line_of(self, claim: Claim) -> tuple[str, int]:
         """The limit in whose line a claim stands, and since which step."""

@@ -9,7 +9,7 @@ from random import Random
 from tests.simulation.calls import Call, acquiring, cancelling, rating, setting, trying
 from tidegate.adapters.memory.admission import MemoryAdmissionStore
 from tidegate.app.admission.engine import Admission
-from tidegate.domain.claim import CLOSED, UNLIMITED, Claim, Limit, Want
+from tidegate.domain.claim import UNLIMITED, Claim, Limit, Want
 from tidegate.domain.fairness import Share
 from tidegate.domain.rate import Rate
 
@@ -28,6 +28,8 @@ class Rules:
     """Limits may have rates, and time passes."""
     fair: bool = False
     """Limits may have fairness."""
+    rush: bool = False
+    """One limit whose slots are released at the same moment."""
     backlog: bool = False
     """One limit with fairness, for which many wait."""
     faults: float = 0.0
@@ -48,6 +50,8 @@ class Schedule:
         self.calls: list[Call] = []
         if rules.backlog:
             self._backlog()
+        elif rules.rush:
+            self._rush()
         else:
             self._mixture()
 
@@ -69,6 +73,27 @@ class Schedule:
                 self.calls.append(cancelling(claim.claim_id))
         draw.shuffle(self.calls)
 
+    def _rush(self) -> None:
+        draw = self._random
+        self._store.create_limit(Limit(key="L", capacity=draw.randint(2, 4)))
+        for number in range(draw.randint(*self._rules.claims)):
+            wants = [Want(limit="L")]
+            if draw.random() < 0.1:
+                wants.append(Want(limit="M", capacity=9))
+            claim = Claim(
+                claim_id=f"c{number:02}",
+                wants=tuple(wants),
+                priority=draw.choice((0, 0, 0, 0, 1)),
+                enqueued_at=START + timedelta(seconds=draw.randint(0, 9)),
+            )
+            self.claims[claim.claim_id] = claim
+            self.calls.append(acquiring(claim))
+            if draw.random() < 0.1:
+                self.calls.append(cancelling(claim.claim_id))
+        if draw.random() < 0.3:
+            self.calls.append(setting("L", draw.randint(1, 5)))
+        draw.shuffle(self.calls)
+
     def _mixture(self) -> None:
         draw = self._random
         keys = ["L", "M", "N"][: draw.randint(1, 3)]
@@ -80,7 +105,7 @@ class Schedule:
                 was = self._store.line(key, 0).limit or Limit(key=key, capacity=UNLIMITED)
                 self._store.create_limit(was)
                 self._store.set_limit(replace(was, rate=self._rate()), was=was)
-                self._store.set_gate(key, CLOSED, None)
+                self._store.set_gate(self._store.create_limit(was), None)
         fair = [key for key in keys if self._rules.fair and draw.random() < 0.6]
         for number in range(draw.randint(*self._rules.claims)):
             limits = draw.sample(keys, draw.randint(1, len(keys)))

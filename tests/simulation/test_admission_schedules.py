@@ -19,13 +19,13 @@ from tests.simulation.invariants import Violation
 from tests.simulation.schedule import Rules
 from tests.simulation.world import World
 from tidegate.adapters.memory.admission import MemoryAdmissionStore
-from tidegate.app.admission import engine as protocol
 from tidegate.app.admission import line as lines
+from tidegate.app.admission import release as protocol
 from tidegate.app.admission import turns
 from tidegate.app.admission.engine import Admission
 from tidegate.app.admission.line import Candidate, Lines
 from tidegate.app.admission.pump import Pump
-from tidegate.domain.claim import NOTHING, Claim, Line, Refusal, Spend, Standing
+from tidegate.domain.claim import NOTHING, Claim, Line, Offer, Refusal, Spend, Standing
 from tidegate.domain.fairness import Turn
 
 SCHEDULES = int(os.environ.get("TIDEGATE_SCHEDULES", "100000"))
@@ -43,12 +43,16 @@ KINDS = {
     "fair": Rules(claims=(2, 4), fair=True, faults=0.03),
     "backlog": Rules(claims=(6, 11), backlog=True, together=1, faults=0.02),
     "crowded backlog": Rules(claims=(6, 11), backlog=True),
+    "rush": Rules(claims=(8, 13), together=7, rush=True, faults=0.02),
+    "rush without faults": Rules(claims=(8, 13), together=6, rush=True),
+    "crowd": Rules(claims=(8, 12), together=6, faults=0.03),
     "crowded and wide": Rules(claims=(5, 8), together=4, wide=True),
 }
 WEIGHTED = [
     *["one after another", "interleaved", "with faults", "wide", "never repeated"] * 4,
     *["rates", "fair"] * 2,
     *["crowded", "crowded and wide", "wide and rates", "backlog", "crowded backlog"],
+    *["rush", "rush without faults", "crowd"],
 ]
 
 
@@ -120,7 +124,8 @@ class NoGate(MemoryAdmissionStore):
     def admit(self, claim: Claim, *, spend: Mapping[str, Spend] = NOTHING) -> Refusal | None:
         for key in {want.limit for want in claim.wants} & set(self._limits):
             limit = self._limits[key].limit
-            self.set_gate(key, None if limit is None else limit.gate, None)
+            if limit is not None:
+                self.set_gate(limit, None)
         return super().admit(claim, spend=spend)
 
 
@@ -143,8 +148,11 @@ class CountsTwice(MemoryAdmissionStore):
         closing: Collection[str],
         expires_at: datetime,
         spend: Mapping[str, Spend] = NOTHING,
+        offer: Offer | None = None,
     ) -> Refusal | None:
-        refusal = super().release(claim, to=to, spend=spend, closing=closing, expires_at=expires_at)
+        refusal = super().release(
+            claim, to=to, spend=spend, closing=closing, expires_at=expires_at, offer=offer
+        )
         if refusal is None and to is not None:
             self._take(to.wants[0], to.wants[0].units)
         return refusal
@@ -157,6 +165,7 @@ PLAIN = (
 )
 WIDE = (Rules(claims=(3, 5), wide=True),)
 RATED = (Rules(claims=(3, 4), rates=True),)
+RUSH = (Rules(claims=(8, 13), together=6, rush=True),)
 BACKLOG = (Rules(claims=(8, 14), backlog=True, together=1),)
 
 MUTATIONS = {
@@ -182,6 +191,22 @@ def test_a_missing_look_after_a_release_is_found(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(protocol, "_to_look_at", lambda claim, to, lines: [])
 
     assert found_within(2000, PLAIN)
+
+
+def test_leaving_the_first_in_line_to_an_offer_nobody_made_is_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    left = Line.left_to_others
+    monkeypatch.setattr(Line, "left_to_others", lambda *seen: left(*seen) + 1)
+
+    assert found_within(2000, RUSH)
+
+
+def test_heeding_an_offer_twice_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    left = Line.left_to_others
+    monkeypatch.setattr(Line, "left_to_others", lambda *seen: 2 * left(*seen))
+
+    assert found_within(5000, RUSH)
 
 
 def test_an_open_gate_after_a_release_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

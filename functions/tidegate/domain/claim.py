@@ -132,6 +132,8 @@ class Limit:
     """Set while room may be kept for claims in line: only claims before this order key are let in past the line. CLOSED
     while it is not yet known who that is. Where nobody waits it does no harm: whoever is turned away by it joins the
     line, looks, and is granted from there."""
+    closings: int = field(default=0, compare=False)
+    """How often its gate was closed: who opens it must have seen the last time, not one before."""
     rate: Rate | None = None
     used_until: int = 0
     """Of a limit with a rate: see ``rate.py``."""
@@ -166,13 +168,55 @@ CLOSED = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """The slot of a claim that is being released, and has not found yet who gets it.
+
+    It is written by a release that was outrun by another. As many as are offered leave as many of the first in line to
+    each other, in the order of their offers; so releases at the same moment turn to different waiters.
+    """
+
+    claim_id: str
+    since: datetime
+    until: datetime
+    """Its release has given up by then, or has said that it has not. Heeded no longer."""
+
+    @property
+    def order_key(self) -> str:
+        """Sorts as text: first come, then by id."""
+        return f"{int(self.since.timestamp() * 1_000_000):017d}#{self.claim_id}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """What one read of a limit shows: the limit, and the first in its line."""
+    """What one read of a limit shows: the limit, slots of it that are offered, and the first in its line."""
 
     limit: Limit | None
+    offers: tuple[Offer, ...] = ()
     entries: tuple[Claim | Standing, ...] = ()
     is_whole: bool = True
-    """There are no more entries than these."""
+    """There are no more offers and entries than these."""
+
+    @property
+    def length(self) -> int:
+        """Offers and entries that were read."""
+        return len(self.offers) + len(self.entries)
+
+    @property
+    def is_just_full(self) -> bool:
+        """A released slot of it goes to a waiter as it is: offers are of such limits only."""
+        limit = self.limit
+        return limit is not None and limit.room == 0 and limit.rate is None
+
+    def left_to_others(self, claim: Claim, now: datetime) -> int:
+        """How many of the first in line the release of a claim leaves to those that offered before it."""
+        if claim.wants_several or not self.is_just_full:
+            return 0
+        count = 0
+        for offer in self.offers:
+            if offer.claim_id == claim.claim_id:
+                break
+            count += now <= offer.until
+        return count
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

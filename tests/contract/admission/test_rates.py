@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from tests.contract.admission.claims import NOW, ClaimFactory, FixedClock, ids, in_use
+from tidegate.admission_ports import AdmissionStore
 from tidegate.app.admission.engine import Admission
 from tidegate.domain.claim import CLOSED, ClaimState, Want
 from tidegate.domain.rate import Rate
-from tidegate.ports import AdmissionStore
 
 
 class Alarms:
@@ -156,7 +156,9 @@ def test_who_would_not_wait_starts_no_sooner_than_the_rate_lets_it(
 ) -> None:
     """A closed gate has it look who waits, and ask again."""
     rated.acquire(claim("a", "api"))
-    store.set_gate("api", None, CLOSED)
+    limit = store.line("api", 0).limit
+    assert limit is not None
+    store.set_gate(limit, CLOSED)
 
     early = rated.try_acquire(claim("b", "api"))
     clock.moment += HALF

@@ -6,8 +6,8 @@ from dataclasses import replace
 from datetime import timedelta
 
 from tests.contract.admission.claims import NOW, ClaimFactory, held, ids, reset
-from tidegate.domain.claim import CLOSED, Claim, Refusal, Standing
-from tidegate.ports import AdmissionStore
+from tidegate.admission_ports import AdmissionStore
+from tidegate.domain.claim import CLOSED, Claim, Limit, Line, Offer, Refusal, Standing
 
 LATER = NOW + timedelta(days=14)
 
@@ -107,14 +107,14 @@ def test_a_queue_moves_only_to_a_limit_that_refuses_it(
     one = parked(claim("a", "runs", "pool/db"), "runs")
     store.park(one)
     reset(store, "pool/db", 1)
-    store.set_gate("pool/db", CLOSED, None)
+    store.set_gate(limit_of(store), None)
     first = Standing(queue=one.queue, limit="runs", rank=one.order_key)
     moved = replace(first, limit="pool/db", version=1)
 
     stands = store.stand(None, first)
     with_room = store.stand(first, moved, refused=one)
     reset(store, "pool/db", 0)
-    store.set_gate("pool/db", CLOSED, None)
+    store.set_gate(limit_of(store), None)
     without_room = store.stand(first, moved, refused=one)
 
     assert (stands, with_room, without_room) == (True, False, True)
@@ -144,13 +144,81 @@ def test_a_gate_keeps_out_who_comes_after_it(store: AdmissionStore, claim: Claim
     reset(store, "pool/db", 9)
 
     closed = store.admit(before, spend={})
-    store.set_gate("pool/db", CLOSED, kept.order_key)
+    store.set_gate(limit_of(store), kept.order_key)
     answers = [store.admit(one, spend={}) for one in (after, before, kept)]
-    lifted = store.set_gate("pool/db", kept.order_key, None)
-    stale = store.set_gate("pool/db", kept.order_key, "x")
+    was = limit_of(store)
+    lifted, stale = store.set_gate(was, None), store.set_gate(was, "x")
 
     assert closed is not None
     assert closed.seen[0].gate == CLOSED
     assert [one and one.limits for one in answers] == [("pool/db",), None, None]
     assert (lifted, stale) == (True, False)
     assert store.admit(after, spend={}) is None
+
+
+def test_a_gate_is_opened_only_by_who_saw_it_closed_the_last_time(store: AdmissionStore) -> None:
+    """Whoever closed it again meanwhile has made room for somebody who waits, and has not looked yet for whom."""
+    reset(store, "pool/db", 9)
+    was = limit_of(store)
+    store.set_gate(was, None)
+    reset(store, "pool/db", 8)
+
+    late, last = store.set_gate(was, None), store.set_gate(limit_of(store), None)
+
+    assert (late, last) == (False, True)
+
+
+def test_what_is_offered_is_read_with_the_line_and_before_it(
+    store: AdmissionStore, claim: ClaimFactory
+) -> None:
+    reset(store, "pool/db", 2)
+    one, other = offer_of("b#1", 1), offer_of("a", 2)
+    waits = parked(claim("w", "pool/db"), "pool/db")
+    store.park(waits)
+
+    for offer in (other, one, one):
+        store.offer("pool/db", offer)
+
+    assert store.line("pool/db", 0) == Line(limit=limit_of(store), is_whole=False)
+    part, whole = store.line("pool/db", 2), store.line("pool/db", 3)
+    assert (part.offers, part.entries, part.is_whole) == ((one, other), (), False)
+    assert (whole.offers, ids(whole.entries), whole.is_whole) == ((one, other), ["w"], True)
+
+
+def test_an_offer_that_is_renewed_keeps_its_place(store: AdmissionStore) -> None:
+    first, second = offer_of("a", 1), offer_of("b", 2)
+    renewed = replace(first, until=NOW + timedelta(minutes=1))
+
+    for offer in (first, second, renewed):
+        store.offer("pool/db", offer)
+
+    assert store.line("pool/db", 5).offers == (renewed, second)
+
+
+def test_an_offer_is_gone_with_the_release_or_when_it_is_retracted(
+    store: AdmissionStore, claim: ClaimFactory
+) -> None:
+    a, b = held(claim("a", "pool/db", capacity=2)), held(claim("b", "pool/db", capacity=2))
+    for one in (a, b):
+        store.admit(one)
+    first, second = offer_of("a", 1), offer_of("b", 2)
+    for offer in (first, second):
+        store.offer("pool/db", offer)
+
+    store.release(a, to=None, closing={"pool/db"}, expires_at=LATER, offer=first)
+
+    assert store.line("pool/db", 5).offers == (second,)
+    store.retract("pool/db", second)
+    store.retract("pool/db", second)
+    assert store.line("pool/db", 5).offers == ()
+
+
+def limit_of(store: AdmissionStore) -> Limit:
+    limit = store.line("pool/db", 0).limit
+    assert limit is not None
+    return limit
+
+
+def offer_of(claim_id: str, second: int) -> Offer:
+    since = NOW + timedelta(seconds=second)
+    return Offer(claim_id=claim_id, since=since, until=since + timedelta(seconds=2))

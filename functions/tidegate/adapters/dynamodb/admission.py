@@ -13,6 +13,7 @@ from tidegate.adapters.dynamodb.admission_rows import (
     HOLD,
     HOLDS,
     LIMIT,
+    OFFER,
     STANDING,
     WAIT,
     WAITS,
@@ -20,14 +21,18 @@ from tidegate.adapters.dynamodb.admission_rows import (
     claim_of,
     claim_pk,
     claim_row,
+    closing_actions,
     entry_of,
-    gate_action,
     hold_row,
+    is_gated_as,
     is_set_as,
     is_turn,
     limit_of,
     limit_pk,
     line_place,
+    offer_of,
+    offer_row,
+    opening,
     pace_of,
     place_pk,
     queue_pk,
@@ -54,12 +59,12 @@ from tidegate.adapters.dynamodb.models_admission import SHARDS, AdmissionTable
 from tidegate.adapters.dynamodb.table import translated
 from tidegate.adapters.dynamodb.transaction import Transaction
 from tidegate.domain.claim import (
-    CLOSED,
     NOTHING,
     Claim,
     ClaimState,
     Limit,
     Line,
+    Offer,
     Queue,
     Refusal,
     Spend,
@@ -88,11 +93,24 @@ class DynamoAdmissionStore:
         """1 read unit for each 4 KB: at most 2 for the pages the protocol reads."""
         rows = self._from("line", limit_pk(key), LIMIT, count + 2)
         limit = limit_of(rows.pop(0)) if rows and rows[0].sk == LIMIT else None
+        offers = [offer_of(row) for row in rows[:count] if row.sk.startswith(OFFER)]
         return Line(
             limit=limit,
-            entries=tuple(entry_of(row) for row in rows[:count]),
+            offers=tuple(offers),
+            entries=tuple(entry_of(row) for row in rows[len(offers) : count]),
             is_whole=len(rows) <= count,
         )
+
+    def offer(self, key: str, offer: Offer) -> None:
+        """1 write unit."""
+        row = offer_row(key, offer)
+        row.expires_at = offer.since + timedelta(days=1)
+        write.put("offer", row)
+
+    def retract(self, key: str, offer: Offer) -> None:
+        """1 write unit."""
+        with translated("retract"):
+            offer_row(key, offer).delete()
 
     def queue(self, queue: str, count: int) -> Queue:
         """1 read unit for each 4 KB."""
@@ -189,8 +207,12 @@ class DynamoAdmissionStore:
         closing: Collection[str],
         expires_at: datetime,
         spend: Mapping[str, Spend] = NOTHING,
+        offer: Offer | None = None,
     ) -> Refusal | None:
-        """A hand-off at one limit: 10 write units, and no row that other hand-offs write. Else 2, and 4 for each limit."""
+        """A hand-off at one limit: 10 write units, and no row that other hand-offs write. Else 2, and 4 for each limit.
+
+        2 more if the slot was offered.
+        """
         transaction = Transaction("release")
         actions = done_actions(expires_at)
         if to is not None:
@@ -206,6 +228,8 @@ class DynamoAdmissionStore:
         )
         for want in claim.wants:
             transaction.delete(AdmissionTable(limit_pk(want.limit), f"{HOLD}{claim.claim_id}"))
+        if offer is not None:
+            transaction.delete(offer_row(claim.wants[0].limit, offer))
         settle_counts(transaction, claim, to, spend, closing)
         return refusal_of(transaction)
 
@@ -291,21 +315,17 @@ class DynamoAdmissionStore:
             record(transaction, change)
         transaction.update(
             AdmissionTable(limit_pk(now.key), LIMIT),
-            [*set_actions(now, was), gate_action(CLOSED)],
+            [*set_actions(now, was), *closing_actions()],
             name="limit",
             condition=is_set_as(was, now),
         )
         return not transaction.commit()
 
-    def set_gate(self, key: str, was: str | None, now: str | None) -> bool:
+    def set_gate(self, was: Limit, now: str | None) -> bool:
         """1 write unit."""
-        is_as_it_was = (
-            EXISTS & AdmissionTable.gate.does_not_exist()
-            if was is None
-            else AdmissionTable.gate == was
-        )
+        action = opening(now)
         _, is_set = write.update(
-            "set_gate", AdmissionTable, limit_pk(key), LIMIT, [gate_action(now)], is_as_it_was
+            "set_gate", AdmissionTable, limit_pk(was.key), LIMIT, [action], is_gated_as(was)
         )
         return is_set
 

@@ -13,9 +13,11 @@ from pynamodb.expressions.update import Action
 from tidegate.adapters.dynamodb.models_admission import SHARDS, AdmissionTable
 from tidegate.adapters.dynamodb.packed import pack
 from tidegate.domain.claim import (
+    CLOSED,
     Claim,
     ClaimState,
     Limit,
+    Offer,
     Spend,
     Standing,
     Want,
@@ -28,6 +30,7 @@ from tidegate.domain.rate import Rate
 LIMIT = "limit"
 FAIR = "fair#"
 HOLD = "hold#"
+OFFER = "offer#"
 WAIT = "wait#"
 STANDING = "standing"
 CLAIM = "claim"
@@ -137,9 +140,22 @@ def before(key: str) -> str:
     return f"{key[:-1]}{chr(ord(key[-1]) - 1)}\U0010ffff"
 
 
-def gate_action(gate: str | None) -> Action:
+def opening(gate: str | None) -> Action:
     action: Action = AdmissionTable.gate.remove() if gate is None else AdmissionTable.gate.set(gate)
     return action
+
+
+def closing_actions() -> list[Action]:
+    return [AdmissionTable.gate.set(CLOSED), AdmissionTable.closings.add(1)]
+
+
+def is_gated_as(limit: Limit) -> Condition:
+    """Its gate is as it was seen, and was not closed since."""
+    gate, closings = AdmissionTable.gate, AdmissionTable.closings
+    is_same = gate.does_not_exist() if limit.gate is None else gate == limit.gate
+    is_last = closings.does_not_exist() if limit.closings == 0 else closings == limit.closings
+    condition: Condition = EXISTS & is_same & is_last
+    return condition
 
 
 def kind_of_limit(key: str) -> str | None:
@@ -232,6 +248,21 @@ def wait_row(claim: Claim) -> AdmissionTable:
 
 def hold_row(claim_id: str, want: Want) -> AdmissionTable:
     return AdmissionTable(limit_pk(want.limit), f"{HOLD}{claim_id}", units=want.units)
+
+
+def offer_row(key: str, offer: Offer) -> AdmissionTable:
+    return AdmissionTable(
+        limit_pk(key),
+        f"{OFFER}{offer.order_key}",
+        offered_at=offer.since,
+        offered_until=offer.until,
+    )
+
+
+def offer_of(row: AdmissionTable) -> Offer:
+    # offer#<time>#<claim id>, and a claim id may have any character.
+    claim_id = row.sk.split("#", 2)[2]
+    return Offer(claim_id=claim_id, since=row.offered_at, until=row.offered_until)
 
 
 def standing_row(standing: Standing) -> AdmissionTable:
@@ -343,6 +374,7 @@ def limit_of(row: AdmissionTable) -> Limit:
         in_use=int(row.in_use),
         source=row.source,
         gate=row.gate,
+        closings=int(row.closings or 0),
         rate=rate_of(row.rate),
         used_until=int(row.used_until or 0),
     )

@@ -16,7 +16,7 @@ from tidegate.adapters.dynamodb.admission_rows import (
     WAITS,
     can_take,
     claim_pk,
-    gate_action,
+    closing_actions,
     has_room,
     is_spent_from,
     limit_of,
@@ -27,7 +27,7 @@ from tidegate.adapters.dynamodb.admission_rows import (
 )
 from tidegate.adapters.dynamodb.models_admission import AdmissionTable
 from tidegate.adapters.dynamodb.transaction import Transaction
-from tidegate.domain.claim import CLOSED, Claim, ClaimState, Refusal, Spend, Want
+from tidegate.domain.claim import Claim, ClaimState, Refusal, Spend, Want
 
 
 def leave_queue(transaction: Transaction, claim: Claim) -> None:
@@ -72,7 +72,7 @@ def settle_counts(
         actions: list[Action] = [AdmissionTable.in_use.add(more), AdmissionTable.room.add(-more)]
         conditions: list[Condition] = []
         if want.limit in closing:
-            actions.append(gate_action(CLOSED))
+            actions += closing_actions()
         if more > 0 or (more < 0 and want.limit not in closing):
             conditions.append(has_room(max(more, 1)))
         if spent is not None:

@@ -5,6 +5,7 @@
     limit#<key>        fair#<class>#<value>            until when the turns of a value are used up
     limit#<key>        hold#<claim>                    units of the limit that a claim holds
     limit#<key>        limit                           capacity, what is in use, room, gate
+    limit#<key>        offer#<time>#<claim>            a slot whose release is looking for who gets it
     limit#<key>        wait#<order key>                a claim that wants this limit only, and waits for it
     limit#<key>        wait#<rank>#<queue>             a queue of claims that want several limits stands here
     queue#<queue>      standing                        in which line that queue stands
@@ -82,6 +83,7 @@ class AdmissionTable(ControlTable):
     """Capacity less what is in use, stored because a condition cannot subtract."""
     source = UnicodeAttribute(null=True)
     gate = UnicodeAttribute(null=True)
+    closings = NumberAttribute(null=True)
     rate = UnicodeAttribute(null=True)
     """Starts, microseconds, burst."""
     used_until = NumberAttribute(null=True)
@@ -93,6 +95,10 @@ class AdmissionTable(ControlTable):
 
     # A hold.
     units = NumberAttribute(null=True)
+
+    # An offer.
+    offered_at = UTCDateTimeAttribute(null=True)
+    offered_until = UTCDateTimeAttribute(null=True)
 
     # A claim, and in the same form a claim that waits.
     state = UnicodeAttribute(null=True)

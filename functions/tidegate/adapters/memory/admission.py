@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from bisect import insort
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -25,6 +26,7 @@ from tidegate.domain.claim import (
     ClaimState,
     Limit,
     Line,
+    Offer,
     Queue,
     Refusal,
     Spend,
@@ -60,11 +62,23 @@ class MemoryAdmissionStore:
             rows = self._limits.get(key)
             if rows is None:
                 return Line(limit=None)
+            offers = rows.offers[:count]
             return Line(
                 limit=rows.limit,
-                entries=tuple(rows.line.first(count)),
-                is_whole=len(rows.line) <= count,
+                offers=tuple(offers),
+                entries=tuple(rows.line.first(count - len(offers))),
+                is_whole=len(rows.offers) + len(rows.line) <= count,
             )
+
+    def offer(self, key: str, offer: Offer) -> None:
+        with self._lock:
+            self.retract(key, offer)
+            insort(self._rows(key).offers, offer, key=lambda one: one.order_key)
+
+    def retract(self, key: str, offer: Offer) -> None:
+        with self._lock:
+            offers = self._rows(key).offers
+            offers[:] = [one for one in offers if one.order_key != offer.order_key]
 
     def queue(self, queue: str, count: int) -> Queue:
         with self._lock:
@@ -149,6 +163,7 @@ class MemoryAdmissionStore:
         closing: Collection[str],
         expires_at: datetime,
         spend: Mapping[str, Spend] = NOTHING,
+        offer: Offer | None = None,
     ) -> Refusal | None:
         with self._lock:
             gone = () if to is None else self._not_waiting(to)
@@ -162,6 +177,8 @@ class MemoryAdmissionStore:
             if refusal is not None:
                 return refusal
             self._let_go(claim)
+            if offer is not None:
+                self.retract(claim.wants[0].limit, offer)
             if to is not None:
                 self._leave_queue(to)
                 self._hold(to)
@@ -235,13 +252,17 @@ class MemoryAdmissionStore:
             rows.set(now)
             return True
 
-    def set_gate(self, key: str, was: str | None, now: str | None) -> bool:
+    def set_gate(self, was: Limit, now: str | None) -> bool:
         with self._lock:
-            rows = self._limits.get(key)
-            if rows is None or rows.limit is None or rows.limit.gate != was:
+            rows = self._limits.get(was.key)
+            if rows is None or rows.limit is None or not self._is_gated_as(rows.limit, was):
                 return False
             rows.limit = replace(rows.limit, gate=now)
             return True
+
+    @staticmethod
+    def _is_gated_as(limit: Limit, was: Limit) -> bool:
+        return (limit.gate, limit.closings) == (was.gate, was.closings)
 
     def drop_limit(self, key: str) -> bool:
         with self._lock:

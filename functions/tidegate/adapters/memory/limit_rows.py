@@ -10,6 +10,7 @@ from tidegate.domain.claim import (
     CLOSED,
     Claim,
     Limit,
+    Offer,
     Refusal,
     Spend,
     Standing,
@@ -25,6 +26,8 @@ class LimitRows:
 
     limit: Limit | None = None
     holds: dict[str, int] = field(default_factory=dict)
+    offers: list[Offer] = field(default_factory=list)
+    """In order."""
     line: SortedRows[Claim | Standing] = field(default_factory=SortedRows)
 
     def change(self, *, in_use: int, close: bool) -> None:
@@ -37,6 +40,7 @@ class LimitRows:
             in_use=was.in_use + in_use,
             source=was.source,
             gate=CLOSED if close else was.gate,
+            closings=was.closings + close,
             rate=was.rate,
             used_until=was.used_until,
         )
@@ -48,6 +52,7 @@ class LimitRows:
             capacity=to.capacity,
             source=to.source,
             gate=CLOSED,
+            closings=was.closings + 1,
             rate=to.rate,
             used_until=was.used_until if to.rate == was.rate else to.used_until,
         )

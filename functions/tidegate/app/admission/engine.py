@@ -7,26 +7,30 @@ again. What keeps it right:
 * A claim that is refused writes that it waits, and *then* looks at the limit again. A claim that is released
   frees its slots, and *then* looks for someone who waits. Whichever writes second sees the other, so no
   wake-up is lost, and nobody touches the count of a limit that stays full.
-* Whoever finds room and a waiter grants to the first in line; see ``pump.py``.
+* Whoever finds room and a waiter grants to the first in line; see ``pump.py``. Releases at the same moment find waiters
+  of their own; see ``release.py``.
 * A queue of claims that want several limits is moved to the line of another limit only while that one refuses its
   first claim, in the same write.
 * The first in line of a limit that lacks room is not passed: what becomes free is kept for it by the limit's gate. A write
-  that makes room in a full limit closes the gate with it, and whoever looks next opens it as far as the line allows.
+  that makes room in a full limit closes the gate with it, and whoever looks next opens it as far as the line allows, if
+  it was not closed again meanwhile.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
+from tidegate.admission_ports import AdmissionStore
 from tidegate.app.admission import waiting
-from tidegate.app.admission.line import LineChanged, LineMoved, Lines, LineTooShort
+from tidegate.app.admission.line import Lines
 from tidegate.app.admission.patience import Patience
 from tidegate.app.admission.pump import Pump, held_at
+from tidegate.app.admission.release import RETENTION, Release, spent_by
 from tidegate.app.admission.turns import turn_for
-from tidegate.domain.admission import ready, spend_of, verdict
+from tidegate.domain.admission import verdict
 from tidegate.domain.claim import (
     CLOSED,
     UNLIMITED,
@@ -34,17 +38,13 @@ from tidegate.domain.claim import (
     ClaimState,
     Explanation,
     Limit,
-    Line,
-    Spend,
     Wait,
     admissible,
 )
 from tidegate.domain.rate import Rate, used_by
 from tidegate.errors import InvocationError, UnavailableError
-from tidegate.ports import AdmissionStore, Alarms, Change, Clock
+from tidegate.ports import Alarms, Change, Clock
 
-RETENTION = timedelta(days=14)
-"""How long a claim that is done is remembered, so that a late or repeated call about it changes nothing."""
 MOST_NAMED = 20
 """Holders a claim that would not wait is told of."""
 
@@ -111,21 +111,10 @@ class Admission:
         May be repeated: a claim that is done changes nothing, and answers again those it granted that are not launched.
         A claim that waits is cancelled.
         """
-        pump = self._pump(claim_id)
-        disturbed = self._patience.rounds(f"Claim {claim_id}")
-        while True:
-            claim = self._patience.read(self._store.claim, claim_id)
-            if claim is None:
-                return ()
-            try:
-                if self._end(claim, pump):
-                    return pump.granted
-            except LineMoved as moved:
-                pump.look_at([moved.to] if moved.to else [])
-                continue
-            except (UnavailableError, LineChanged):
-                pass
-            next(disturbed)
+        release = Release(
+            self._store, self._clock, self._patience, self._lines, self._pump(claim_id)
+        )
+        return release.run(claim_id)
 
     def cancel(self, claim_id: str) -> tuple[Claim, ...]:
         """End a claim whether it waits or holds. Answers as ``release`` does."""
@@ -229,7 +218,7 @@ class Admission:
         claim, rated, pump = admissible(claim), dict[str, Limit](), self._pump(None)
         for _ in self._patience.rounds(f"Claim {claim.claim_id}"):
             now = self._clock.now()
-            held, spend = held_at(claim, now), _spend(claim, rated.values(), now)
+            held, spend = held_at(claim, now), spent_by(claim, rated.values(), now)
             try:
                 refusal = self._patience.write(self._store.admit, held, spend=spend)
                 if refusal is None:
@@ -282,7 +271,7 @@ class Admission:
     def _known(self, claim: Claim) -> Grant:
         """How a claim that is stored stands, after finishing what an interrupted call may have left."""
         pump = self._pump(claim.claim_id)
-        pump.add(self._unlaunched_of(claim.handed_to))
+        pump.add_unlaunched(claim.handed_to)
         if claim.state is ClaimState.WAITING:
             self._settle(claim, pump)
         elif claim.state is ClaimState.HELD and not claim.launched:
@@ -296,100 +285,5 @@ class Admission:
         if limit is not None:
             pump.look_at([limit])
 
-    def _end(self, claim: Claim, pump: Pump) -> bool:
-        """Release a claim that holds, cancel one that waits. False: something changed meanwhile, read it again."""
-        if claim.state is ClaimState.HELD:
-            # A call about it that died may have granted others before it let go.
-            pump.add(self._unlaunched_of(claim.handed_to))
-            return self._let_go(claim, pump)
-        if claim.state is ClaimState.WAITING:
-            expires_at = self._clock.now() + RETENTION
-            if not self._patience.write(self._store.withdraw, claim, expires_at=expires_at):
-                return False
-        # It waits no longer, or a call about it was interrupted: look once more at all its lines.
-        pump.look_at(want.limit for want in claim.wants)
-        pump.add(self._unlaunched_of(claim.handed_to))
-        return True
-
-    def _let_go(self, claim: Claim, pump: Pump) -> bool:
-        """Hand the slots of a claim on, or free them. False: something changed meanwhile, read it again."""
-        lines = {want.limit: self._lines.read(want.limit) for want in claim.wants}
-        gone: set[str] = set()
-        elsewhere: dict[str, Limit] = {}
-        while True:
-            now = self._clock.now()
-            try:
-                candidate = self._lines.heir(claim, lines, gone, now)
-            except LineTooShort as short:
-                lines |= {key: self._lines.read_further(key, lines[key]) for key in short.keys}
-                continue
-            to = None if candidate is None else held_at(candidate.claim, now)
-            refusal = self._patience.write(
-                self._store.release,
-                claim,
-                to=to,
-                spend=_spend(to, [*_limits(lines), *elsewhere.values()], now),
-                closing={key for key, line in lines.items() if _may_be_awaited(line)},
-                expires_at=now + RETENTION,
-            )
-            if refusal is None:
-                pump.add([] if to is None else [to])
-                pump.look_at(_to_look_at(claim, to, lines))
-                return True
-            if candidate is None or claim.claim_id in refusal.claims:
-                return False
-            if refusal.claims:
-                gone.update(refusal.claims)
-                elsewhere = {}
-            elif any(key in lines for key in refusal.limits):
-                return False
-            else:
-                pump.create(refusal, candidate.claim)
-                blocked = verdict(candidate.claim, refusal.seen, now).blocked
-                if blocked:
-                    moved_to = pump.turn_away(candidate, blocked, now)
-                    pump.look_at([moved_to] if moved_to else [])
-                    return False
-                elsewhere.update({limit.key: limit for limit in refusal.seen})
-
     def _pump(self, by: str | None) -> Pump:
         return Pump(self._store, self._clock, self._patience, self._alarms, by=by)
-
-    def _unlaunched_of(self, claim_ids: Iterable[str]) -> tuple[Claim, ...]:
-        ids = tuple(claim_ids)
-        found = self._patience.read(self._store.claims, ids) if ids else []
-        return tuple(one for one in found if one.state is ClaimState.HELD and not one.launched)
-
-
-def _limits(lines: dict[str, Line]) -> list[Limit]:
-    return [line.limit for line in lines.values() if line.limit is not None]
-
-
-def _spend(to: Claim | None, limits: Iterable[Limit], now: datetime) -> dict[str, Spend]:
-    """What a claim takes of the rates of these limits, as they were seen; one that lets it not start yet refuses it."""
-    return {
-        limit.key: spend_of(limit, limit.rate, to.starts_of(limit.key), now)
-        for limit in limits
-        if to is not None and limit.rate is not None and to.units_of(limit.key)
-        if ready(limit, to.starts_of(limit.key), now) <= now
-    }
-
-
-def _may_be_awaited(line: Line) -> bool:
-    """Somebody waits for the limit, or has had reason to since the line was read."""
-    return line.limit is None or line.limit.room <= 0 or bool(line.entries)
-
-
-def _to_look_at(claim: Claim, to: Claim | None, lines: dict[str, Line]) -> list[str]:
-    """Limits of a released claim that may have room for someone now.
-
-    More is free; or there was room, kept for the first in line, who has now left it.
-    """
-    keys = []
-    for want in claim.wants:
-        taken = 0 if to is None else to.units_of(want.limit)
-        limit, entries = lines[want.limit].limit, lines[want.limit].entries
-        had_room = limit is None or limit.room + want.units > taken
-        if taken < want.units or (had_room and entries):
-            keys.append(want.limit)
-    return keys

@@ -15,14 +15,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NoReturn
 
+from tidegate.admission_ports import AdmissionStore
 from tidegate.app.admission.patience import Patience
 from tidegate.domain.admission import ready
 from tidegate.domain.claim import LAST, Claim, Limit, Line, Standing, Want, rank_of
 from tidegate.errors import UnavailableError
-from tidegate.ports import AdmissionStore, Alarms
+from tidegate.ports import Alarms
 
 PAGE = 5
-"""Entries of a line read at once: the first, and those to turn to when others were faster."""
+"""Rows of a line read at once: the first who wait, and those to turn to when others were faster."""
 
 
 class LineChanged(Exception):
@@ -70,7 +71,7 @@ class Lines:
         return self._patience.read(self._store.line, key, count)
 
     def read_further(self, key: str, line: Line) -> Line:
-        return self.read(key, max(PAGE, 2 * len(line.entries)))
+        return self.read(key, max(PAGE, 2 * line.length))
 
     def first(self, key: str, line: Line) -> Candidate | None:
         """The first whom the limit, if it were empty, had room for.
@@ -91,12 +92,14 @@ class Lines:
         """The first in the lines of the claim's limits who can have what it gives up.
 
         A claim that lacks room in its own line is not passed there, unless it can have none. A queue whose first claim lacks room
-        at another of the claim's limits is moved to that one's line, and does not delay who comes after it.
+        at another of the claim's limits is moved to that one's line, and does not delay who comes after it. The first are left
+        to those who offered their slots before; not a queue, of which more than one may come next.
 
         Raises:
             LineChanged: read the lines again, or further; a queue has moved, or another call was at it.
         """
         closed: dict[str, str] = {}
+        left = lines[claim.wants[0].limit].left_to_others(claim, now) if claim.wants else 0
         for key, candidate in self._in_order(lines):
             if key in closed or candidate.claim.claim_id in gone:
                 continue
@@ -106,7 +109,10 @@ class Lines:
                 if want.limit in closed or not _can_give(claim, lines, candidate.claim, want, now)
             ]
             if not short:
-                return candidate
+                if left == 0 or candidate.standing is not None:
+                    return candidate
+                left -= 1
+                continue
             if key in short:
                 if not _is_passed(claim, lines[key].limit, candidate.claim):
                     closed[key] = candidate.claim.order_key
@@ -148,7 +154,7 @@ class Lines:
         if kept_for is None or limit.gate == kept_for:
             raise LineChanged
         # It does not say yet that it keeps its room, and would refuse nobody.
-        is_set = self._patience.write(self._store.set_gate, limit.key, limit.gate, kept_for)
+        is_set = self._patience.write(self._store.set_gate, limit, kept_for)
         raise LineMoved if is_set else LineChanged
 
     def place(self, claim: Claim) -> str | None:
@@ -168,6 +174,9 @@ class Lines:
                 now = Standing(queue=claim.queue, limit=limit, rank=head.order_key)
             elif head.order_key < was.rank:
                 now = replace(was, rank=head.order_key, version=was.version + 1)
+            elif head.claim_id == claim.claim_id:
+                # Who is about to give the queue the rank of the one that was its first must learn that it is not any more.
+                now = replace(was, version=was.version + 1)
             else:
                 return was.limit
             try:

@@ -6,12 +6,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
+from tidegate.admission_ports import AdmissionStore
 from tidegate.app.admission.line import PAGE, Candidate, LineChanged, LineMoved, Lines, LineTooShort
 from tidegate.app.admission.patience import Patience
 from tidegate.domain.admission import ready, verdict
 from tidegate.domain.claim import Claim, ClaimState, Limit, Refusal, Spend, new_limit
 from tidegate.errors import UnavailableError
-from tidegate.ports import AdmissionStore, Alarms, Clock
+from tidegate.ports import Alarms, Clock
 
 
 class Pump:
@@ -44,6 +45,12 @@ class Pump:
     def add(self, claims: Iterable[Claim]) -> None:
         """Claims granted otherwise by the same call, or by one before it that was interrupted."""
         self._granted.update({claim.claim_id: claim for claim in claims})
+
+    def add_unlaunched(self, claim_ids: Iterable[str]) -> None:
+        """Those of these claims that are still to be launched: granted by a call that was interrupted."""
+        ids = tuple(claim_ids)
+        found = self._patience.read(self._store.claims, ids) if ids else []
+        self.add(one for one in found if one.state is ClaimState.HELD and not one.launched)
 
     def look_at(self, keys: Iterable[str]) -> None:
         """Grant what can be granted in the lines of these limits, and of those to which a queue moves meanwhile."""
@@ -88,7 +95,7 @@ class Pump:
         while True:
             limit = line.limit
             if limit is None:
-                if not line.entries:
+                if not line.entries and line.is_whole:
                     return None
                 limit = self._restore(key, self._lines.first(key, line))
             if limit.room <= 0:
@@ -112,7 +119,7 @@ class Pump:
                 return self._refused(first, limit, blocked, now)
             if limit.room <= first.claim.units_of(key):
                 return None
-            line = self._lines.read(key, max(PAGE, len(line.entries)))
+            line = self._lines.read(key, max(PAGE, line.length))
 
     @staticmethod
     def _fits_at(first: Candidate, limit: Limit, now: datetime) -> datetime | None:
@@ -193,7 +200,7 @@ class Pump:
             raise LineMoved if self._set_gate(limit, gate) else LineChanged
 
     def _set_gate(self, limit: Limit, gate: str | None) -> bool:
-        return self._patience.write(self._store.set_gate, limit.key, limit.gate, gate)
+        return self._patience.write(self._store.set_gate, limit, gate)
 
     def _restore(self, key: str, first: Candidate | None) -> Limit:
         """A limit that was dropped while somebody came to wait for it."""

@@ -11,8 +11,8 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-from tidegate.app.admission.engine import RETENTION
 from tidegate.app.admission.patience import Patience
+from tidegate.app.admission.release import RETENTION
 from tidegate.app.runs.holding import give_up_partitions
 from tidegate.app.runs.planning import declared_plan
 from tidegate.app.services import Services

@@ -13,8 +13,8 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-from tidegate.app.admission.engine import RETENTION
 from tidegate.app.admission.patience import Patience
+from tidegate.app.admission.release import RETENTION
 from tidegate.app.runs.cancel import request_cancel
 from tidegate.app.runs.launch import launch
 from tidegate.app.services import Services
