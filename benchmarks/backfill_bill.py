@@ -43,15 +43,15 @@ CONTROL_SECONDS = 1.0
 BATCH = 50
 """Partitions that one run makes, where it makes several."""
 
-_SLOW = DailyPartitionsDefinition("2025-01-01", end_date="2025-07-20")
+DAYS = DailyPartitionsDefinition("2025-01-01", end_date="2025-07-20")
 
 
-@asset(partitions_def=_SLOW)
+@asset(partitions_def=DAYS)
 def single() -> int:
     return 1
 
 
-@asset(partitions_def=_SLOW, backfill_policy=BackfillPolicy.multi_run(BATCH))
+@asset(partitions_def=DAYS, backfill_policy=BackfillPolicy.multi_run(BATCH))
 def batched(context) -> dict[str, int]:  # type: ignore[no-untyped-def]
     return dict.fromkeys(context.partition_keys, 1)
 
