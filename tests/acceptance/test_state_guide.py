@@ -5,7 +5,15 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from tidegate import Definitions, Ecs, OpExecutionContext, asset, job, op
+from tidegate import (
+    Definitions,
+    Ecs,
+    OpExecutionContext,
+    StaticPartitionsDefinition,
+    asset,
+    job,
+    op,
+)
 from tidegate.adapters.dynamodb.table import all_tables
 from tidegate.testing import LocalDeployment
 
@@ -45,7 +53,12 @@ def tide() -> int:
     return 7
 
 
-defs = Definitions(jobs=[report], assets=[tide])
+@asset(partitions_def=StaticPartitionsDefinition(["north", "south"]))
+def shore() -> int:
+    return 1
+
+
+defs = Definitions(jobs=[report], assets=[tide, shore])
 
 
 def patterns(column: int, heading: str) -> list[tuple[str, re.Pattern[str]]]:
@@ -67,6 +80,8 @@ def test_every_row_and_object_of_some_runs_is_in_the_guide() -> None:
         for _ in range(3):
             tg.submit("report", tags={"team": "sea"})
         tg.materialize("tide")
+        for _ in range(2):
+            tg.materialize("shore", partition_key="north")
         tg.advance(minutes=10)
         rows = [
             (type(row).name, f"{row.pk} / {row.sk}") for one in all_tables() for row in one.scan()

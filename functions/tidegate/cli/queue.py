@@ -52,7 +52,7 @@ def _show(console: Console, page: Mapping[str, Any]) -> None:
             made.add_row(
                 Text(f"  {wording.short(run['run_id'])}"),
                 Text(what(run)),
-                Text(wording.ahead(waiting) if limit else "-"),
+                Text(wording.ahead(waiting) if waiting.get("ahead") is not None else "-"),
                 Text(wording.age(waiting.get("since") or run["created_at"], now)),
             )
         console.print(made)

@@ -108,3 +108,24 @@ def test_what_a_limit_is_full_of_is_said_with_what_it_lacks(
 )
 def test_limits_within_a_run_are_named_as_people_know_them(key: str, says: str) -> None:
     assert wording.limit_name(key) == says
+
+
+def test_a_run_that_waits_for_a_partition_says_which_run_is_making_it() -> None:
+    waiting = {
+        "blocked_by": "partition 2025-01-01 of sales",
+        "holders": ["run/01941f29-7c00-7000-8000-00000000abcd"],
+        "capacity": 1,
+        "in_use": 1,
+        "ahead": None,
+        "since": None,
+        "partition": {
+            "asset": "sales",
+            "partition": "2025-01-01",
+            "run_id": "01941f29-7c00-7000-8000-00000000abcd",
+        },
+    }
+
+    said = wording.why(waiting, wording.now())
+
+    assert said == ("waits for partition 2025-01-01 of sales (being made by run 0000abcd), for -")
+    assert wording.holders(waiting) == ""
