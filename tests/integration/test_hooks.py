@@ -80,7 +80,7 @@ def hook_events(view: RunView) -> list[tuple[str, str | None, str]]:
     return [(e.kind, e.step, e.message) for e in view.events if e.kind.startswith("HOOK_")]
 
 
-def test_hooks_areCALLED_once_after_the_steps_and_the_run_they_are_about(deploy: Deploy) -> None:
+def test_hooks_are_called_once_after_the_steps_and_the_run_they_are_about(deploy: Deploy) -> None:
     tg = deploy(DEFS)
 
     run = tg.submit("failing")
@@ -139,7 +139,7 @@ def test_a_function_that_dies_while_it_starts_a_hook_starts_it_again(
     assert len(hook_events(tg.run(run))) == 2
 
 
-def test_in_process_hooks_areCALLED_as_in_a_deployment() -> None:
+def test_in_process_hooks_are_called_as_in_a_deployment() -> None:
     result = failing.execute_in_process(raise_on_error=False, resources={"mail": "nobody"})
     other = fine.execute_in_process()
 

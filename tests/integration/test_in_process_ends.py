@@ -184,7 +184,7 @@ def assert_free(tg: LocalDeployment) -> None:
 
 
 @pytest.mark.parametrize("name", ["hooked", "fine"])
-def test_hooks_areCALLED_as_they_are_when_every_step_is_an_execution(
+def test_hooks_are_called_as_they_are_when_every_step_is_an_execution(
     deploy: Deploy, name: str
 ) -> None:
     tg, seen = deploy(DEFS), {}
