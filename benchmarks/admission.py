@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from benchmarks.distant import DistantStore
 from benchmarks.releasers import Rate, in_processes, in_threads
 from benchmarks.table import machine, show
 from tidegate.adapters.dynamodb.admission import DynamoAdmissionStore
@@ -212,9 +213,25 @@ def _rate(bench: Bench, count: int, releasers: int, pools: int) -> Rate:
         bench.admission.set_limit(key, limit.in_use)
         bench.wait(count // pools, key, on=key)
     holders = holders[:releasers] if releasers < pools else holders
+    if isinstance(bench.store, DistantStore):
+        bench.store.is_distant = True
     if bench.host is None:
         return in_threads(bench.admission, holders)
     return in_processes(holders, Clock, REGION, bench.host)
+
+
+def at_a_distance() -> None:
+    rows = []
+    for pools, releasers in ((1, 1), (1, 2), (1, 8), (1, 32), (16, 32)):
+        store = DistantStore()
+        rate = _rate(Bench("distant", store), 640, releasers, pools)
+        calls = [f"{store.calls[one] / rate.done:.1f}" for one in ("read", "offer", "transaction")]
+        rows.append((pools, releasers, f"{rate.a_second:,.0f}", *calls))
+    show(
+        "Hand-offs at full pools, of a store with the distances of DynamoDB",
+        ("pools", "releasers", "a second, in all", "reads each", "offers", "transactions"),
+        rows,
+    )
 
 
 def waiters() -> None:
@@ -269,6 +286,7 @@ def main() -> None:
     bills()
     grants()
     hand_offs()
+    at_a_distance()
     waiters()
     blocked()
 
