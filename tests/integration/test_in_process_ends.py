@@ -126,8 +126,8 @@ class Place(Config):
 @op(compute=Ecs(cpu=256, memory=512), retry_policy=RetryPolicy(max_retries=5))
 def long_work(config: Place) -> int:
     """Says that it runs, and works on until it is told to stop."""
-    Path(config.fifo).write_text(str(os.getpid()))
     try:
+        Path(config.fifo).write_text(str(os.getpid()))
         time.sleep(60)
     except BaseException:
         with Path(config.told).open("a") as told:
