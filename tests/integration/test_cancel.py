@@ -50,8 +50,8 @@ def long_work(config: Place) -> None:
     """Says that it runs, and works on until it is told to stop."""
     if config.is_deaf:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    Path(config.fifo).write_text(str(os.getpid()))
     try:
+        Path(config.fifo).write_text(str(os.getpid()))
         time.sleep(60)
     except BaseException:
         Path(config.told).write_text("told")
