@@ -272,7 +272,7 @@ class MemoryAdmissionStore:
             if rows.limit.in_use > 0:
                 return False
             rows.limit = None
-            if not rows.line:
+            if not rows.line and not rows.offers:
                 del self._limits[key]
             return True
 

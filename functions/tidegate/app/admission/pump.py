@@ -94,16 +94,18 @@ class Pump:
         line = self._lines.read(key)
         while True:
             limit = line.limit
-            if limit is None:
-                if not line.entries and line.is_whole:
-                    return None
-                limit = self._restore(key, self._lines.first(key, line))
-            if limit.room <= 0:
+            if limit is None and not line.entries and line.is_whole:
+                return None
+            if limit is not None and limit.room <= 0:
                 return None
             try:
                 first, now = self._lines.first(key, line), self._clock.now()
             except LineTooShort:
                 line = self._lines.read_further(key, line)
+                continue
+            if limit is None:
+                self._restore(key, first)
+                line = self._lines.read(key, max(PAGE, line.length))
                 continue
             at = None if first is None else self._fits_at(first, limit, now)
             if first is None or at != now:
@@ -202,11 +204,12 @@ class Pump:
     def _set_gate(self, limit: Limit, gate: str | None) -> bool:
         return self._patience.write(self._store.set_gate, limit, gate)
 
-    def _restore(self, key: str, first: Candidate | None) -> Limit:
+    def _restore(self, key: str, first: Candidate | None) -> None:
         """A limit that was dropped while somebody came to wait for it."""
         for want in () if first is None else first.claim.wants:
             if want.limit == key:
-                return self._create(new_limit(want))
+                self._create(new_limit(want))
+                return
         raise LineChanged
 
 

@@ -295,3 +295,32 @@ def test_an_offer_is_renewed_while_its_release_is_at_it(
     granted = admission.release("h0")
 
     assert (names(granted), seen) == (["w0"], [["w1"]])
+
+
+def test_offers_of_calls_that_died_do_not_hide_that_a_dropped_limit_has_no_line(
+    admission: Admission, store: Meanwhile
+) -> None:
+    for name in (*WAITERS, *HOLDERS):
+        admission.release(name)
+    for number in range(6):
+        store.store.offer(POOL, offer_of(f"gone{number}", timedelta()))
+    assert admission.drop_limit(POOL)
+
+    assert admission.pump(POOL) == ()
+    assert admission.release("h0") == ()
+
+
+def test_offers_of_calls_that_died_do_not_hide_who_waits_for_a_dropped_limit(
+    admission: Admission, store: Meanwhile
+) -> None:
+    for name in (*WAITERS, *HOLDERS):
+        admission.release(name)
+    for number in range(6):
+        store.store.offer(POOL, offer_of(f"gone{number}", timedelta()))
+    assert admission.drop_limit(POOL)
+    late = Claim(
+        claim_id="late", wants=(Want(limit=POOL, capacity=4),), enqueued_at=NOW, waiting_on=POOL
+    )
+    assert store.store.park(late)
+
+    assert names(admission.pump(POOL)) == ["late"]
