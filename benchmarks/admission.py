@@ -23,11 +23,11 @@ from tidegate.adapters.dynamodb.admission_rows import claim_row, wait_row
 from tidegate.adapters.dynamodb.models_admission import AdmissionTable
 from tidegate.adapters.dynamodb.table import bind, connection
 from tidegate.adapters.memory.admission import MemoryAdmissionStore
-from tidegate.admission_ports import AdmissionStore
 from tidegate.app.admission.engine import Admission
 from tidegate.domain.claim import Claim, Standing, Want
 from tidegate.domain.fairness import Share
 from tidegate.local.dynoxide import Dynoxide
+from tidegate.ports.admission import AdmissionStore
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 REGION = "us-east-1"

@@ -12,10 +12,10 @@ import pytest
 from tidegate.adapters.dynamodb.automation import DynamoAutomationStore
 from tidegate.adapters.dynamodb.partition_states import DynamoPartitionStates
 from tidegate.adapters.memory.automation import MemoryAutomationStore, MemoryPartitionStates
-from tidegate.automation_ports import AutomationStore, PartitionStates
 from tidegate.domain.backfills.backfill import Backfill, BackfillRun, BackfillStatus, Chunk
 from tidegate.domain.partitions.partition_set import PartitionSet
 from tidegate.domain.partitions.state import Place, version_mark
+from tidegate.ports.automation import AutomationStore, PartitionStates
 
 AT = datetime(2026, 1, 1, 12, tzinfo=UTC)
 RUNS = tuple(BackfillRun(assets=(0, 1), first=n, last=n) for n in range(3))

@@ -9,8 +9,8 @@ import pytest
 
 from tidegate.adapters.dynamodb.partition_holds import DynamoPartitionHolds
 from tidegate.adapters.memory.partition_holds import MemoryPartitionHolds
-from tidegate.automation_ports import PartitionHolds
 from tidegate.domain.partitions.hold import Hold
+from tidegate.ports.automation import PartitionHolds
 
 LATER = datetime(2030, 1, 1, tzinfo=UTC)
 

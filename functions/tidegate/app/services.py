@@ -12,11 +12,11 @@ from tidegate.manifest.document import Manifest
 
 if TYPE_CHECKING:
     from tidegate.app.admission.engine import Admission
-    from tidegate.automation_ports import BackfillQueue
     from tidegate.domain.plan import RunPlan
     from tidegate.domain.run import Run
     from tidegate.domain.settings import Settings
     from tidegate.ports import Alarms, Blobs, Bus, Clock, Ids, Launcher, RunQueue, Store
+    from tidegate.ports.automation import BackfillQueue
 
 
 class Manifests:

@@ -7,9 +7,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from tidegate.admission_ports import AdmissionStore
 from tidegate.app.admission.engine import Admission
 from tidegate.domain.claim import Claim, ClaimState, Limit
+from tidegate.ports.admission import AdmissionStore
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ClaimFactory = Callable[..., Claim]

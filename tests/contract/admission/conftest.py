@@ -11,9 +11,9 @@ import pytest
 from tests.contract.admission.claims import NOW, ClaimFactory, FixedClock
 from tidegate.adapters.dynamodb.admission import DynamoAdmissionStore
 from tidegate.adapters.memory.admission import MemoryAdmissionStore
-from tidegate.admission_ports import AdmissionStore
 from tidegate.app.admission.engine import Admission
 from tidegate.domain.claim import Claim, Want
+from tidegate.ports.admission import AdmissionStore
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ from dataclasses import replace
 from datetime import timedelta
 
 from tests.contract.admission.claims import NOW, ClaimFactory, FixedClock, ids, in_use
-from tidegate.admission_ports import AdmissionStore
 from tidegate.app.admission.engine import Admission
 from tidegate.domain.claim import ClaimState, Want
+from tidegate.ports.admission import AdmissionStore
 
 
 def test_a_claim_that_will_not_wait_is_told_who_was_first(

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from tests.contract.admission.claims import NOW
-from tidegate.admission_ports import AdmissionStore
 from tidegate.app.admission.engine import Admission
 from tidegate.domain.claim import Claim, ClaimState, Standing, Want
 from tidegate.domain.fairness import UNIT, Pace, Share, Turn, nanos
+from tidegate.ports.admission import AdmissionStore
 
 LATER = NOW + timedelta(days=14)
 

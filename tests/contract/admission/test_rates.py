@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from tests.contract.admission.claims import NOW, ClaimFactory, FixedClock, ids, in_use
-from tidegate.admission_ports import AdmissionStore
 from tidegate.app.admission.engine import Admission
 from tidegate.domain.claim import CLOSED, ClaimState, Want
 from tidegate.domain.rate import Rate
+from tidegate.ports.admission import AdmissionStore
 
 
 class Alarms:

@@ -13,11 +13,11 @@ from tidegate.adapters.dynamodb.admission import DynamoAdmissionStore
 from tidegate.adapters.dynamodb.audit import DynamoAuditStore
 from tidegate.adapters.memory.admission import MemoryAdmissionStore
 from tidegate.adapters.memory.audit import MemoryAuditStore
-from tidegate.admission_ports import AdmissionStore
 from tidegate.app.admission.engine import Admission
 from tidegate.domain.claim import CLOSED, Limit, Spend
 from tidegate.domain.rate import Rate
 from tidegate.ports import AuditStore, Change
+from tidegate.ports.admission import AdmissionStore
 
 
 def test_a_limit_is_set_only_by_who_knows_what_it_is_set_to(store: AdmissionStore) -> None:

@@ -6,8 +6,8 @@ from dataclasses import replace
 from datetime import timedelta
 
 from tests.contract.admission.claims import NOW, ClaimFactory, held, ids, reset
-from tidegate.admission_ports import AdmissionStore
 from tidegate.domain.claim import CLOSED, Claim, Limit, Line, Offer, Refusal, Standing
+from tidegate.ports.admission import AdmissionStore
 
 LATER = NOW + timedelta(days=14)
 

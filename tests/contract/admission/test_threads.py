@@ -5,9 +5,9 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 from tests.contract.admission.claims import ClaimFactory, in_use
-from tidegate.admission_ports import AdmissionStore
 from tidegate.app.admission.engine import Admission
 from tidegate.domain.claim import Claim, ClaimState
+from tidegate.ports.admission import AdmissionStore
 
 
 def test_sixteen_threads_never_exceed_a_limit_nor_lose_a_claim(

@@ -33,7 +33,7 @@ class LambdaRunQueue:
 
 
 class LambdaBackfillQueue:
-    """``tidegate.automation_ports.BackfillQueue``: invokes the ``backfill`` function."""
+    """``tidegate.ports.automation.BackfillQueue``: invokes the ``backfill`` function."""
 
     def __init__(self, function: str) -> None:
         self._function = function

@@ -44,7 +44,7 @@ _BATCH = 50
 
 
 class DynamoAutomationStore:
-    """``tidegate.automation_ports.AutomationStore`` on DynamoDB."""
+    """``tidegate.ports.automation.AutomationStore`` on DynamoDB."""
 
     # Dynamic partitions ---------------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ AWAITS = "awaits#"
 
 
 class DynamoPartitionHolds:
-    """``tidegate.automation_ports.PartitionHolds`` on DynamoDB.
+    """``tidegate.ports.automation.PartitionHolds`` on DynamoDB.
 
     Rows are small: a row has what is held now. The 1,000 write units a second of the partition of an asset are its bound.
     """

@@ -19,7 +19,7 @@ BY = "by_"
 
 
 class DynamoPartitionStates:
-    """``tidegate.automation_ports.PartitionStates`` on DynamoDB."""
+    """``tidegate.ports.automation.PartitionStates`` on DynamoDB."""
 
     def mark(
         self,

@@ -15,7 +15,7 @@ _SETS = ("materialized", "failed", "in_progress")
 
 
 class MemoryAutomationStore:
-    """``tidegate.automation_ports.AutomationStore`` in memory."""
+    """``tidegate.ports.automation.AutomationStore`` in memory."""
 
     def __init__(self) -> None:
         self._lock = RLock()
@@ -120,7 +120,7 @@ class MemoryAutomationStore:
 
 
 class MemoryPartitionStates:
-    """``tidegate.automation_ports.PartitionStates`` in memory."""
+    """``tidegate.ports.automation.PartitionStates`` in memory."""
 
     def __init__(self) -> None:
         self._lock = RLock()

@@ -10,7 +10,7 @@ from tidegate.domain.partitions.hold import Hold, HoldRow
 
 
 class MemoryPartitionHolds:
-    """``tidegate.automation_ports.PartitionHolds`` in memory."""
+    """``tidegate.ports.automation.PartitionHolds`` in memory."""
 
     def __init__(self) -> None:
         self._lock = RLock()

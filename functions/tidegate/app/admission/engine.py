@@ -23,7 +23,6 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from tidegate.admission_ports import AdmissionStore
 from tidegate.app.admission import waiting
 from tidegate.app.admission.line import Lines
 from tidegate.app.admission.patience import Patience
@@ -44,6 +43,7 @@ from tidegate.domain.claim import (
 from tidegate.domain.rate import Rate, used_by
 from tidegate.errors import InvocationError, UnavailableError
 from tidegate.ports import Alarms, Change, Clock
+from tidegate.ports.admission import AdmissionStore
 
 MOST_NAMED = 20
 """Holders a claim that would not wait is told of."""

@@ -15,12 +15,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NoReturn
 
-from tidegate.admission_ports import AdmissionStore
 from tidegate.app.admission.patience import Patience
 from tidegate.domain.admission import ready
 from tidegate.domain.claim import LAST, Claim, Limit, Line, Standing, Want, rank_of
 from tidegate.errors import UnavailableError
 from tidegate.ports import Alarms
+from tidegate.ports.admission import AdmissionStore
 
 PAGE = 5
 """Rows of a line read at once: the first who wait, and those to turn to when others were faster."""

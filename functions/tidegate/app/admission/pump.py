@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from tidegate.admission_ports import AdmissionStore
 from tidegate.app.admission.line import PAGE, Candidate, LineChanged, LineMoved, Lines, LineTooShort
 from tidegate.app.admission.patience import Patience
 from tidegate.domain.admission import ready, verdict
 from tidegate.domain.claim import Claim, ClaimState, Limit, Refusal, Spend, new_limit
 from tidegate.errors import UnavailableError
 from tidegate.ports import Alarms, Clock
+from tidegate.ports.admission import AdmissionStore
 
 
 class Pump:

@@ -12,7 +12,6 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from tidegate.admission_ports import AdmissionStore
 from tidegate.app.admission.line import (
     PAGE,
     Candidate,
@@ -27,6 +26,7 @@ from tidegate.domain.admission import ready, spend_of, verdict
 from tidegate.domain.claim import Claim, ClaimState, Limit, Line, Offer, Refusal, Spend
 from tidegate.errors import ConflictError, UnavailableError
 from tidegate.ports import Clock
+from tidegate.ports.admission import AdmissionStore
 
 RETENTION = timedelta(days=14)
 """How long a claim that is done is remembered, so that a late or repeated call about it changes nothing."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from tidegate.admission_ports import AdmissionStore
 from tidegate.app.admission.patience import Patience
 from tidegate.domain.claim import Claim, Standing, priority_text
 from tidegate.domain.fairness import Turn, nanos, turn_of, virtual_time
+from tidegate.ports.admission import AdmissionStore
 
 LOOKED_AT = 5
 """Entries of a line, and claims of a queue, that are looked at to see where the line is."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tidegate.admission_ports import AdmissionStore
 from tidegate.app.admission.patience import Patience
 from tidegate.domain.claim import Claim, ClaimState, Explanation, Standing, Wait
+from tidegate.ports.admission import AdmissionStore
 
 MOST_HOLDERS = 20
 MOST_AHEAD = 1000

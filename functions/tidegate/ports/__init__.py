@@ -11,17 +11,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import Any, Protocol
 
 from tidegate.domain.arrival import Arrival, Gathered
 from tidegate.domain.execution import StepTask
 from tidegate.domain.run import Run, RunStatus, StepRow, StepStatus, StopCause
-
-if TYPE_CHECKING:
-    from tidegate.admission_ports import AdmissionStore
-    from tidegate.automation_ports import AutomationStore, PartitionHolds, PartitionStates
-
-T = TypeVar("T")
+from tidegate.ports.admission import AdmissionStore
+from tidegate.ports.automation import AutomationStore, PartitionHolds, PartitionStates
+from tidegate.ports.records import Change, Page
 
 
 class Clock(Protocol):
@@ -32,13 +29,6 @@ class Clock(Protocol):
 class Ids(Protocol):
     def run_id(self, now: datetime) -> str:
         """A new run id: a UUID that sorts by time."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Page(Generic[T]):
-    items: tuple[T, ...]
-    cursor: str | None = None
-    """Give it back to read on; None at the end."""
 
 
 class RunStore(Protocol):
@@ -178,25 +168,6 @@ class AssetStore(Protocol):
     ) -> Page[AssetRecord]: ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """Something a person, or a deploy, changed."""
-
-    change_id: str
-    """Of the request: asked for twice, it is one change."""
-    subject: str
-    """What was changed: ``limit/pool/db``."""
-    action: str
-    """``set``, ``pause``, ``resume``, or ``settings`` when a deploy did it."""
-    by: str
-    at: datetime
-    before: Mapping[str, Any] | None
-    """None: it was not there."""
-    after: Mapping[str, Any]
-    is_done: bool = False
-    """False: it was asked for, and whoever did it has not come back to say that it is done."""
-
-
 class AuditStore(Protocol):
     """Table ``audit``: who changed what. Rows are never changed but to say that a change is done, and never deleted."""
 
@@ -265,3 +236,27 @@ class RunQueue(Protocol):
 class Bus(Protocol):
     def publish(self, detail_type: str, detail: Mapping[str, Any]) -> None:
         """Tell the outside world. At least once; nothing in Tidegate depends on it."""
+
+
+__all__ = [
+    "AdmissionStore",
+    "Alarms",
+    "AssetRecord",
+    "AssetStore",
+    "AuditStore",
+    "AutomationStore",
+    "Blobs",
+    "Bus",
+    "Change",
+    "Clock",
+    "Event",
+    "EventStore",
+    "Ids",
+    "Launcher",
+    "Page",
+    "PartitionHolds",
+    "PartitionStates",
+    "RunQueue",
+    "RunStore",
+    "Store",
+]

@@ -1,4 +1,4 @@
-"""Ports of partitions and backfills; what ``ports.py`` says of ports holds for them."""
+"""Ports of partitions and backfills; what ``ports/__init__.py`` says of ports holds for them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from tidegate.domain.backfills.backfill import Backfill, Chunk
 from tidegate.domain.partitions.hold import Hold, HoldRow
 from tidegate.domain.partitions.state import Place, StateRow
-from tidegate.ports import Page
+from tidegate.ports.records import Page
 
 
 class DynamicPartitions(Protocol):

@@ -1,4 +1,4 @@
-"""The port of admission; what ``ports.py`` says of ports holds for it."""
+"""The port of admission; what ``ports/__init__.py`` says of ports holds for it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tidegate.domain.claim import (
     Standing,
 )
 from tidegate.domain.fairness import Pace, Turn
-from tidegate.ports import Change
+from tidegate.ports.records import Change
 
 
 class AdmissionStore(Protocol):
