@@ -28,6 +28,7 @@ def lives(settings: Settings) -> dict[str, int]:
         "invocations/": of_run,
         "control/manifests/": of_run,
         "control/mappings/": of_run,
+        "control/keys/": of_run,
         "heartbeats/": HEARTBEATS,
         "logs/": settings.event_retention_days,
     }

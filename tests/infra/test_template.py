@@ -158,6 +158,7 @@ def test_what_belongs_to_one_run_expires_some_time_after_it_and_assets_do_not(
         "invocations/": 120,
         "control/manifests/": 120,
         "control/mappings/": 120,
+        "control/keys/": 120,
         "heartbeats/": 2,
         "logs/": 30,
     }

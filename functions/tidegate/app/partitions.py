@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from tidegate.app.range_keys import range_keys_of
 from tidegate.app.services import Services
 from tidegate.domain.partitions.definition import (
     PARTITION_TAG,
     RANGE_END_TAG,
     RANGE_START_TAG,
+    DynamicKeys,
     PartitionKeyRange,
     PartitionsDefinition,
     PartitionSpace,
     from_json,
 )
-from tidegate.domain.partitions.dynamic import DynamicPartitionsDefinition, check_keys
-from tidegate.domain.partitions.multi import MultiPartitionsDefinition
+from tidegate.domain.partitions.dynamic import check_keys
 from tidegate.domain.partitions.partition_set import PartitionSet
+from tidegate.domain.partitions.range_keys import dynamic_names, range_of
 from tidegate.domain.partitions.state import (
     PartitionStatus,
     Place,
@@ -32,20 +35,18 @@ from tidegate.domain.partitions.state import (
 from tidegate.domain.partitions.time_window import TimeWindowPartitionsDefinition
 from tidegate.domain.plan import RunPlan
 from tidegate.domain.run import Run
-from tidegate.errors import InvocationError, RequestError, UnknownAssetError, UnknownPartitionError
+from tidegate.errors import (
+    DeploymentError,
+    InvocationError,
+    RequestError,
+    UnknownAssetError,
+    UnknownPartitionError,
+)
 from tidegate.manifest.document import JobDoc, Manifest
 
 Numbers = Mapping[str, Mapping[str, int]]
+KeyLists = dict[str, list[str]]
 MOST_SHOWN = 1000
-
-
-def dynamic_names(definition: PartitionsDefinition | None) -> list[str]:
-    """Names of the dynamic definitions in a definition."""
-    if isinstance(definition, DynamicPartitionsDefinition):
-        return [definition.name]
-    if isinstance(definition, MultiPartitionsDefinition):
-        return [name for one in definition.dimensions.values() for name in dynamic_names(one)]
-    return []
 
 
 def dynamic_numbers(
@@ -73,7 +74,7 @@ class Offered:
     definition: PartitionsDefinition | None
     """None: nothing in such a run is partitioned."""
     at: datetime
-    known: Numbers
+    known: DynamicKeys
 
 
 def offered(
@@ -141,19 +142,6 @@ def _shared(
     return first[1]
 
 
-def range_of(tags: Mapping[str, str]) -> PartitionKeyRange | None:
-    """
-    Raises:
-        RequestError: only one end is given.
-    """
-    start, end = tags.get(RANGE_START_TAG), tags.get(RANGE_END_TAG)
-    if start is None and end is None:
-        return None
-    if start is None or end is None:
-        raise RequestError("A range of partitions has two ends.", mend="Give A...B.")
-    return PartitionKeyRange(start, end)
-
-
 def range_tags(text: str) -> dict[str, str]:
     """Tags of a run for the range ``A...B``."""
     found = read_range(text)
@@ -171,21 +159,21 @@ def read_range(text: str) -> PartitionKeyRange:
     return PartitionKeyRange(start, end)
 
 
-def keys_for_step(services: Services, run: Run, assets: Iterable[str]) -> dict[str, list[str]]:
+def keys_for_step(services: Services, run: Run, assets: Iterable[str]) -> tuple[KeyLists, KeyLists]:
     """Keys of dynamic partitions that a step of these assets may need, by name: its own, if it is for a range, and those
-    of what it reads, unless that is the same partition."""
+    of what it reads, unless that is the same partition. Then its own, where what it reads has the same name."""
     manifest = services.manifests.get(run.manifest)
-    names: dict[str, None] = {}
+    read: dict[str, None] = {}
     for key in assets:
         document = manifest.assets[key]
         own = document["partitions"]
-        if own is not None and run.partition_key is None:
-            names |= dict.fromkeys(dynamic_names(from_json(own)))
         for dep in document["deps"]:
             up = manifest.assets[dep]["partitions"] if dep in manifest.assets else None
             if up is not None and (up != own or dep in document.get("mappings", {})):
-                names |= dict.fromkeys(dynamic_names(from_json(up)))
-    return {name: list(services.store.automation.partition_numbers(name)) for name in names}
+                read |= dict.fromkeys(dynamic_names(from_json(up)))
+    fixed = {name: list(keys) for name, keys in range_keys_of(services, run).items()}
+    now = {name: list(services.store.automation.partition_numbers(name)) for name in read}
+    return fixed | now, {name: keys for name, keys in fixed.items() if name in now}
 
 
 # How partitions stand
@@ -205,7 +193,10 @@ def mark(services: Services, run: Run, assets: Iterable[str], state: str) -> Non
 def mark_stopped(services: Services, run: Run, plan: RunPlan | None) -> None:
     """None of the partitions of a run that was stopped is in progress any more."""
     for step in () if plan is None else plan.all_steps():
-        mark(services, run, step.assets, "ended")
+        with suppress(
+            DeploymentError
+        ):  # which they are is lost: that must not keep the run from its end
+            mark(services, run, step.assets, "ended")
 
 
 def places_of(services: Services, run: Run, definition: PartitionsDefinition) -> list[Place]:
@@ -224,17 +215,21 @@ def places_of(services: Services, run: Run, definition: PartitionsDefinition) ->
 
 
 def keys_of(services: Services, run: Run, definition: PartitionsDefinition) -> list[str]:
-    """The partitions that a run is for, as of when it was created."""
+    """The partitions that a run is for, as of when it was created.
+
+    Raises:
+        DeploymentError: the keys of its range were deleted from the bucket.
+    """
     key_range = range_of(run.tags)
     if run.partition_key is not None:
         return [run.partition_key]
     if key_range is None:
         return []
     try:
-        known = dynamic_numbers(services, [definition])
+        known = range_keys_of(services, run)
         return list(definition.get_partition_keys_in_range(key_range, run.created_at, known))
     except (UnknownPartitionError, InvocationError):
-        return []  # deleted since
+        return []
 
 
 def asset_states(

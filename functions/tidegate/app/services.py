@@ -12,6 +12,7 @@ from tidegate.manifest.document import Manifest
 
 if TYPE_CHECKING:
     from tidegate.app.admission.engine import Admission
+    from tidegate.domain.partitions.range_keys import Keys
     from tidegate.domain.plan import RunPlan
     from tidegate.domain.run import Run
     from tidegate.domain.settings import Settings
@@ -81,6 +82,8 @@ class Services:
     """Manifests this process has published already."""
     opened: dict[str, RunPlan] = field(default_factory=dict)
     """Plans with mapped steps, by run; see ``planning.py``."""
+    range_keys: dict[str, Keys] = field(default_factory=dict)
+    """Keys of ranges, by their hash; see ``range_keys.py``."""
 
     def executor_of(self, run: Run) -> Executor:
         """What holds within the run: by its config, else its job's.

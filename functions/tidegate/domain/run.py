@@ -103,6 +103,8 @@ class Run:
     tags: dict[str, str] = field(default_factory=dict)
     run_config: dict[str, Any] = field(default_factory=dict)
     partition_key: str | None = None
+    range_keys: str | None = None
+    """Of a run of a range of dynamic partitions: hash of the keys it is for, by which they are kept."""
     assets: tuple[str, ...] | None = None
     """Asset keys selected; None means all of the job."""
     run_key: str | None = None

@@ -53,6 +53,8 @@ class Invocation:
     """Of a retry: by run, the steps upstream whose outputs are those of that run."""
     dynamic_partitions: dict[str, list[str]] = field(default_factory=dict)
     """Keys of dynamic partitions that the step or its inputs have, by name, where the run's own is not enough."""
+    own_partitions: dict[str, list[str]] = field(default_factory=dict)
+    """Those that the run's own range has, where ``dynamic_partitions`` has others under the name, for an input."""
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -74,6 +76,7 @@ class Invocation:
             "collected": {str(place): list(keys) for place, keys in self.collected.items()},
             "done_in": {run_id: list(steps) for run_id, steps in self.done_in.items()},
             "dynamic_partitions": self.dynamic_partitions,
+            "own_partitions": self.own_partitions,
         }
 
     @classmethod
@@ -99,6 +102,7 @@ class Invocation:
             },
             done_in={run_id: tuple(steps) for run_id, steps in document.get("done_in", {}).items()},
             dynamic_partitions=document.get("dynamic_partitions") or {},
+            own_partitions=document.get("own_partitions") or {},
         )
 
 

@@ -37,7 +37,7 @@ class StepPartitions:
         if self._range is None or definition is None:
             return None
         return tuple(
-            definition.get_partition_keys_in_range(self._range, self._now, self._known(definition))
+            definition.get_partition_keys_in_range(self._range, self._now, self._own(definition))
         )
 
     def upstream(self, one: StepInput) -> tuple[str, ...] | None:
@@ -73,7 +73,7 @@ class StepPartitions:
         self, one: StepInput, mapping: Any, keys: tuple[str, ...] | None
     ) -> tuple[str, ...]:
         own, up = self._step.partitions_def, one.partitions_def
-        down_space = WHOLE if own is None else own.space(self._now, self._known(own))
+        down_space = WHOLE if own is None else own.space(self._now, self._own(own))
         up_space = up.space(self._now, self._known(up))
         if own is None:
             numbers = WHOLE.everything
@@ -96,6 +96,10 @@ class StepPartitions:
         if key is not None and up.has_partition_key(key, self._now, store):
             return (key,)
         return tuple(up.get_partition_keys(self._now, store))
+
+    def _own(self, definition: Any) -> Mapping[str, Any]:
+        """Dynamic keys that the run's own partitions have."""
+        return {**self._known(definition), **self._invocation.own_partitions}
 
     def _known(self, definition: Any) -> Mapping[str, Any]:
         """Dynamic keys: those that came with the step, else the run's own, which was checked when it was submitted."""

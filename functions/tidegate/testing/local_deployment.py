@@ -317,7 +317,7 @@ class LocalDeployment:
                 one["waiting"]["holders"],
                 one["waiting"]["ahead"],
             )
-            for one in sorted(waiting, key=lambda one: one["waiting"]["ahead"])
+            for one in sorted(waiting, key=lambda one: one["waiting"]["ahead"] or 0)
         ]
 
     @property

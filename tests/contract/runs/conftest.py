@@ -34,6 +34,7 @@ def new_run() -> Callable[..., Run]:
             tags={"team": "tides", "empty": ""},
             run_config={"ops": {"fetch": {"config": {"n": 3, "ratio": 0.5, "on": None}}}},
             partition_key="2026-01-01",
+            range_keys="5e" * 32,
             assets=("raw/weather", "clean"),
             run_key="k-1",
             held_pools=("gpu", "warehouse"),

@@ -37,17 +37,7 @@ def run_row(run: Run) -> RunRow:
     Raises:
         InvocationError: tags, config and asset selection do not fit a row.
     """
-    asked = pack(
-        {
-            "tags": run.tags,
-            "run_config": run.run_config,
-            "assets": None if run.assets is None else list(run.assets),
-            "pools": list(run.held_pools),
-            "on_conflict": dict(run.on_conflict),
-            "done_in": {one: dict(steps) for one, steps in run.done_in.items()},
-            "only": None if run.only is None else list(run.only),
-        }
-    )
+    asked = _asked(run)
     fitting(
         asked,
         f"What run {run.run_id} was asked to do (tags, run config, asset selection)",
@@ -78,6 +68,22 @@ def run_row(run: Run) -> RunRow:
     )
 
 
+def _asked(run: Run) -> bytes:
+    """What the run was asked to do, and never changes."""
+    return pack(
+        {
+            "tags": run.tags,
+            "run_config": run.run_config,
+            "assets": None if run.assets is None else list(run.assets),
+            "pools": list(run.held_pools),
+            "on_conflict": dict(run.on_conflict),
+            "done_in": {one: dict(steps) for one, steps in run.done_in.items()},
+            "only": None if run.only is None else list(run.only),
+            "range_keys": run.range_keys,
+        }
+    )
+
+
 def run_of(row: RunRow) -> Run:
     asked = unpack(row.asked) if isinstance(row.asked, bytes) else row.asked
     assets = asked["assets"]
@@ -93,6 +99,7 @@ def run_of(row: RunRow) -> Run:
         tags=asked["tags"],
         run_config=asked["run_config"],
         partition_key=row.partition_key,
+        range_keys=asked.get("range_keys"),
         assets=None if assets is None else tuple(assets),
         run_key=row.run_key,
         held_pools=tuple(asked.get("pools", ())),

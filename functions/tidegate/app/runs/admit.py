@@ -16,14 +16,11 @@ from tidegate.app.runs.launch import launch
 from tidegate.app.services import Services
 from tidegate.domain.claim import ClaimState
 from tidegate.domain.event import EventKind
-from tidegate.domain.partitions.hold import grew_for
 from tidegate.domain.run import Run, RunStatus, StopCause
 from tidegate.errors import DeploymentError, NotFoundError
 from tidegate.ports import Event
 
 logger = logging.getLogger(__name__)
-
-_QUEUED = frozenset({RunStatus.QUEUED})
 
 
 def admit(services: Services, run_id: str) -> None:
@@ -81,16 +78,12 @@ def admit_all(services: Services, run_ids: Sequence[str]) -> None:
 
 
 def _has_partitions(services: Services, run: Run) -> bool:
-    """Take what the run makes, before it asks for slots. False: it waits for another run, has given way to one, or failed."""
+    """Take what the run makes, before it asks for slots. False: it waits for another run, or has given way to one."""
     if run.status is not RunStatus.QUEUED:
         return True
     if gives_way(run):
         return not hold_or_give_way(services, run).was_stopped
-    blocked = hold_partitions(services, run)
-    if blocked is not None and blocked.is_out_of_order:
-        reason = grew_for(blocked)
-        launch(services, finish(services, run, RunStatus.FAILURE, reason=reason, leaves=_QUEUED))
-    return blocked is None
+    return hold_partitions(services, run) is None
 
 
 def _while_it_waits(services: Services, run_id: str) -> None:

@@ -13,16 +13,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 
 from tidegate.app.admission.patience import Patience
-from tidegate.app.partitions import dynamic_names, places_of, range_of
+from tidegate.app.partitions import places_of
 from tidegate.app.services import Services
 from tidegate.domain.claim import order_key_of
 from tidegate.domain.limit import place_in_line
 from tidegate.domain.partitions.definition import PartitionsDefinition, from_json
 from tidegate.domain.partitions.hold import Blocked, Hold, HoldRow
+from tidegate.domain.partitions.range_keys import range_of
 from tidegate.domain.partitions.state import by_row, key_of
 from tidegate.domain.run import Run, RunStatus
 from tidegate.errors import DeploymentError, NotFoundError
@@ -52,7 +53,7 @@ class _Wanted:
 def hold_partitions(services: Services, run: Run, *, waits: bool = True) -> Blocked | None:
     """Take all partitions of the run that are free, in order, up to the first that is not. None: it has all. Twice is once.
 
-    ``waits``: the run is told when it may go on, unless what it wants is out of order.
+    ``waits``: the run is told when it may go on.
 
     Raises:
         DeploymentError, NotFoundError: the run's manifest, or its job in there, is gone.
@@ -60,7 +61,7 @@ def hold_partitions(services: Services, run: Run, *, waits: bool = True) -> Bloc
     for wanted in _wanted(services, run):
         blocked = _take(services, run, wanted, waits=waits)
         if blocked is not None:
-            return replace(blocked, is_out_of_order=waits and _is_behind(services, run, wanted))
+            return blocked
     return None
 
 
@@ -135,7 +136,7 @@ def _wanted(services: Services, run: Run) -> Iterator[_Wanted]:
 def _held(services: Services, run: Run) -> Iterator[tuple[str, str, Hold | None]]:
     """(asset, row, what it holds there); None: nothing any more, but somebody waits for it there.
 
-    Of a range, the rows are asked: keys may have been deleted since they were taken.
+    Of a range, the rows are asked: it may be over before it has taken many of them.
     """
     try:
         assets = _assets(services, run)
@@ -170,24 +171,6 @@ def _take(services: Services, run: Run, wanted: _Wanted, *, waits: bool) -> Bloc
     raise AssertionError  # rounds() has raised
 
 
-def _is_behind(services: Services, run: Run, wanted: _Wanted) -> bool:
-    """The run, which is refused this, holds what comes after it: keys came into its range since it took that.
-
-    Nothing else grows: a key that is deleted and added again is the last of all, and ends a range after those before it.
-    """
-    if run.partition_key is not None or not dynamic_names(wanted.definition):
-        return False
-    holds, at = services.store.partition_holds, (wanted.asset, wanted.row)
-    later = any(
-        row.of(run.run_id) and (asset, row.row) >= at
-        for asset in _assets(services, run)
-        if asset >= wanted.asset
-        for row in _PATIENCE.read(holds.rows, asset)
-    )
-    # Else another call about the run has taken it meanwhile, and then what comes after it.
-    return later and _PATIENCE.read(holds.row, *at).against(wanted.hold) is not None
-
-
 def _try(services: Services, wanted: _Wanted) -> HoldRow | None:
     """Take what is wanted of one row. None: it has it; else the row that says who has."""
     holds, asset, row, hold = (
@@ -197,18 +180,14 @@ def _try(services: Services, wanted: _Wanted) -> HoldRow | None:
         wanted.hold,
     )
     if len(hold.members) == 1:
-        refused = _PATIENCE.read(holds.take, asset, row, hold)
-        return refused if refused is not None and refused.lacking(hold) else None
+        return _PATIENCE.read(holds.take, asset, row, hold)
     seen = _PATIENCE.read(holds.row, asset, row)
     for _ in _PATIENCE.rounds(f"Partitions of {asset}"):
-        lacking = seen.lacking(hold)
-        if not lacking:
+        if hold.text in seen.holds:
             return None
         if seen.against(hold) is not None:
             return seen
-        # Nothing that it has is taken twice: to give up one of two holds would free what the other has.
-        more = replace(hold, members=lacking)
-        now = _PATIENCE.read(holds.take, asset, row, more, version=seen.version)
+        now = _PATIENCE.read(holds.take, asset, row, hold, version=seen.version)
         if now is None:
             return None
         seen = now

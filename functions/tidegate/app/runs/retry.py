@@ -128,6 +128,7 @@ def _request(
         run_config=dict(parent.run_config),
         tags=lineage_tags(parent, from_failure=not is_whole),
         partition_key=parent.partition_key,
+        range_keys=parent.range_keys,
         run_key=BY_ITSELF,
         origin=origin_of_retry(parent.run_id),
         trigger=trigger,

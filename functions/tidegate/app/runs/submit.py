@@ -6,13 +6,14 @@ import json
 import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 import fastjsonschema
 
 from tidegate.app.partitions import Offered, check_partition, offered
+from tidegate.app.range_keys import fix_range_keys, kept_range_keys
 from tidegate.app.runs.conflict import take_place
 from tidegate.app.runs.give_way import gives_way, hold_or_give_way
 from tidegate.app.services import Services
@@ -57,6 +58,8 @@ class RunRequest:
     done_in: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     only: tuple[str, ...] | None = None
     """Of a retry: see ``Run``."""
+    range_keys: str | None = None
+    """Of a retry: the keys of its range are those of the run it follows, whatever there are now."""
 
 
 def submit(services: Services, request: RunRequest) -> Run:
@@ -158,7 +161,7 @@ def kind_of(services: Services, request: RunRequest) -> Kind:
 
 
 def new_run(services: Services, request: RunRequest, kind: Kind | None = None) -> Run:
-    """The run that is asked for; nothing is written. ``kind``: what ``kind_of`` says of the request, if that is known.
+    """The run that is asked for; nothing is written but the keys of its range. ``kind``: what ``kind_of`` says of the request, if that is known.
 
     Raises:
         UnknownJobError, UnknownAssetError, UnknownPartitionError, ConfigError, RequestError: there can be no such run.
@@ -170,7 +173,11 @@ def new_run(services: Services, request: RunRequest, kind: Kind | None = None) -
     now = services.clock.now()
     if partition is not None:
         tags[PARTITION_TAG] = partition
-    check_partition(kind.partitions, tags)
+    partitions = kind.partitions
+    if request.range_keys is not None:
+        fixed = kept_range_keys(services, request.range_keys)
+        partitions = replace(partitions, known={**partitions.known, **fixed})
+    check_partition(partitions, tags)
     check_asked(kind.run_config, tags)
     return Run(
         run_id=_run_id(services, request, now),
@@ -184,6 +191,7 @@ def new_run(services: Services, request: RunRequest, kind: Kind | None = None) -
         tags=tags,
         run_config=kind.run_config,
         partition_key=partition,
+        range_keys=fix_range_keys(services, partitions.definition, tags, partitions.known),
         assets=request.assets,
         run_key=request.run_key,
         held_pools=kind.held_pools,

@@ -51,6 +51,7 @@ def task_of(
 ) -> StepTask:
     """What the attempt's execution is given."""
     is_whole = isinstance(plan, WholePlan)
+    known, own = keys_for_step(services, run, step.assets)
     return StepTask(
         run_id=run.run_id,
         index=step.index,
@@ -75,7 +76,8 @@ def task_of(
             is_whole_run=is_whole,
             fails_fast=is_whole and fails_fast(run.tags, services.settings),
             collected=collected(services, run, plan, step),
-            dynamic_partitions=keys_for_step(services, run, step.assets),
+            dynamic_partitions=known,
+            own_partitions=own,
             done_in=done_upstream(run, plan, step),
         ).to_json(),
     )

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from typing import TypeVar
 
+from tidegate.app.range_keys import keep_on
 from tidegate.app.services import Services
 from tidegate.domain.claim import Limit
 from tidegate.domain.limit import is_one_of_many
@@ -39,6 +40,10 @@ def upkeep(services: Services) -> None:
     done = [
         _each(old, services.store.runs.keep),
         _each(sorted({run.manifest for run in old}), services.manifests.keep),
+        _each(
+            sorted({run.range_keys for run in old if run.range_keys is not None}),
+            lambda digest: keep_on(services, digest),
+        ),
         _each(_idle(services), services.admission.drop_limit),
     ]
     if all(done):

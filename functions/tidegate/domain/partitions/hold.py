@@ -71,14 +71,8 @@ class HoldRow:
     """Grows whenever something is taken."""
 
     def of(self, run_id: str) -> tuple[Hold, ...]:
-        """What a run holds here: more than one, if keys were added while it took them. None has what another has."""
+        """What a run holds here: all that it makes of this row, or nothing."""
         return tuple(Hold.read(one) for one in self.holds if one.startswith(f"{run_id}#"))
-
-    def lacking(self, wanted: Hold) -> frozenset[str]:
-        """What of it the run does not hold yet. It may hold more: keys that were deleted since."""
-        if wanted.text in self.holds:
-            return frozenset()
-        return wanted.members.difference(*(one.members for one in self.of(wanted.run_id)))
 
     def against(self, wanted: Hold) -> tuple[str, Hold] | None:
         """The first member that another run holds, and what that run holds; None: all are free, or its own."""
@@ -99,8 +93,6 @@ class Blocked:
     partition: str
     run_id: str
     """The run that holds it."""
-    is_out_of_order: bool = False
-    """The run that is refused holds what comes after this: if it waited, two runs could wait for each other."""
 
     def __str__(self) -> str:
         return f"partition {self.partition} of {self.asset} is being made by run {self.run_id}"
@@ -117,14 +109,6 @@ def on_running(tags: dict[str, str]) -> OnRunning:
             f"Tag {ON_RUNNING_TAG} is {said!r}.", mend=f"Give {' or '.join(OnRunning)}."
         )
     return OnRunning(said)
-
-
-def grew_for(blocked: Blocked) -> str:
-    """Why a run that may not wait failed."""
-    return (
-        f"Keys came into its range while it waited, and {blocked}. "
-        "Launch it again for the range as it is now."
-    )
 
 
 def skipped_for(blocked: Blocked) -> str:
