@@ -8,12 +8,12 @@ log. So there are no threads.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from tidegate.app.admission.engine import Admission
-from tidegate.domain.claim import Claim
+from tidegate.domain.claim import Claim, Want
 from tidegate.domain.rate import Rate
 from tidegate.errors import StoreError
 
@@ -75,6 +75,8 @@ class Call:
     subject: str = ""
     began: int = 0
     """Step of the world at which it first began; a repeated call began when the first did."""
+    goes_since: int = 0
+    """Step at which it began this time."""
     gave: bool = False
     """It granted a claim and could not record by which call, there being no claim of its own yet."""
     moved: tuple[str, ...] = ()
@@ -106,12 +108,15 @@ def launching(claim_id: str) -> Call:
     return Call(name="launched", subject=claim_id, op=lambda one: one.launched(claim_id))
 
 
-def releasing(claim_id: str) -> Call:
-    return Call(name="release", subject=claim_id, op=lambda one: one.release(claim_id))
+def releasing(claim_id: str, belief: tuple[Want, ...] = ()) -> Call:
+    return Call(
+        name="release", subject=claim_id, op=lambda one: one.release(claim_id, wants=belief)
+    )
 
 
-def cancelling(claim_id: str) -> Call:
-    return Call(name="cancel", subject=claim_id, op=lambda one: one.cancel(claim_id))
+def cancelling(claim_id: str, belief: tuple[Want, ...] = ()) -> Call:
+    """Nobody knows whether it waits or holds. With a belief it is taken to hold."""
+    return replace(releasing(claim_id, belief), name="cancel")
 
 
 def setting(key: str, capacity: int) -> Call:

@@ -38,6 +38,8 @@ class Invariants:
         """Limits, and the step at which their rate was last set."""
         self.starts: dict[str, list[datetime]] = {}
         """Starts of each limit with a rate, since it has it."""
+        self.granted: dict[str | None, dict[str, int]] = {}
+        """Claims, those that calls about each have granted before it let go, and at which step."""
         self.answered: set[str] = set()
         """Claims that some call answered as to be launched."""
         self.settled: dict[str, int] = {}
@@ -119,6 +121,16 @@ class Invariants:
                 and self.lowered.get(want.limit, 0) <= looked
             ):
                 raise self.violation(f"{want.limit} is above its capacity and was handed on")
+
+    def check_told(self, call: Call, answered: list[str]) -> None:
+        """Whoever releases a claim is told of all that calls about it granted before and did not launch; not of itself."""
+        if call.subject in answered:
+            raise self.violation(f"{call.subject} was released and is to be launched")
+        for claim_id, step in self.granted.get(call.subject, {}).items():
+            claim = self.real._claims[claim_id]
+            is_left = claim.state is ClaimState.HELD and not claim.launched
+            if is_left and step < call.goes_since and claim_id not in answered:
+                raise self.violation(f"{claim_id}, granted for {call.subject}, is not answered")
 
     def check_rates(self, call: Call, granted: Claim | None, spend: dict[str, object]) -> None:
         """In no stretch of time more starts than burst and rate allow.

@@ -39,6 +39,21 @@ class Rules:
     claims: tuple[int, int] = (2, 5)
     abandon: bool = False
     """Crashed calls are never repeated; a sweep repairs what they left."""
+    beliefs: bool = True
+    """Most who release a claim say what they believe it holds, rightly or wrongly."""
+
+
+def belief_of(claim: Claim, rules: Rules, draw: Random) -> tuple[Want, ...]:
+    """What somebody believes a claim holds: what it wants, something else, or, if empty, nothing."""
+    if not rules.beliefs or draw.random() < 0.3:
+        return ()
+    first, *others = claim.wants
+    if draw.random() < 0.6:
+        return claim.wants
+    another = Want(limit=draw.choice("LMN"))
+    wrong = [(another, *others), (*claim.wants, another), tuple(others)]
+    wrong += [(replace(first, units=units), *others) for units in (1, 2, MOST_UNITS)]
+    return draw.choice(wrong)
 
 
 class Schedule:
@@ -70,7 +85,7 @@ class Schedule:
             self.claims[claim.claim_id] = claim
             self.calls.append(acquiring(claim))
             if draw.random() < 0.05:
-                self.calls.append(cancelling(claim.claim_id))
+                self.calls.append(self._cancelling(claim))
         draw.shuffle(self.calls)
 
     def _rush(self) -> None:
@@ -89,7 +104,7 @@ class Schedule:
             self.claims[claim.claim_id] = claim
             self.calls.append(acquiring(claim))
             if draw.random() < 0.1:
-                self.calls.append(cancelling(claim.claim_id))
+                self.calls.append(self._cancelling(claim))
         if draw.random() < 0.3:
             self.calls.append(setting("L", draw.randint(1, 5)))
         draw.shuffle(self.calls)
@@ -128,13 +143,16 @@ class Schedule:
             if draw.random() < 0.15:
                 self.calls.append(asking(claim))
             if draw.random() < 0.15:
-                self.calls.append(cancelling(claim.claim_id))
+                self.calls.append(self._cancelling(claim))
         for key in keys:
             if draw.random() < 0.25:
                 self.calls.append(setting(key, draw.choice((0, 1, 2, 3, UNLIMITED))))
             if self._rules.rates and draw.random() < 0.15:
                 self.calls.append(rating(key, draw.choice((None, self._rate()))))
         draw.shuffle(self.calls)
+
+    def _cancelling(self, claim: Claim) -> Call:
+        return cancelling(claim.claim_id, belief_of(claim, self._rules, self._random))
 
     def _rate(self) -> Rate:
         draw = self._random

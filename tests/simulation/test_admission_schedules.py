@@ -84,7 +84,7 @@ def test_invariants_hold_after_every_access(part: int) -> None:
     ],
 )
 def test_what_once_failed_holds(kind: str, seed: int) -> None:
-    World(seed, KINDS[kind]).run()
+    World(seed, replace(KINDS[kind], beliefs=False)).run()
 
 
 def test_the_same_seed_is_the_same_schedule() -> None:
@@ -113,6 +113,22 @@ class NoPlaceAfterParking(Admission):
 class ReleasesWhatIsNotHeld(MemoryAdmissionStore):
     def _not_holding(self, claim: Claim) -> tuple[str, ...]:
         return ()
+
+
+class ReleasesWhatIsOnlyBelieved(MemoryAdmissionStore):
+    """Whatever a claim wants that holds something."""
+
+    def _not_as_believed(self, claim: Claim) -> tuple[str, ...]:
+        stored = self._claims.get(claim.claim_id)
+        return (claim.claim_id,) if stored is not None and stored.handed_to else ()
+
+
+class ForgetsWhatItGranted(MemoryAdmissionStore):
+    """Who believes what a claim holds is not told of what calls about it have granted."""
+
+    def _not_as_believed(self, claim: Claim) -> tuple[str, ...]:
+        stored = self._claims.get(claim.claim_id)
+        return () if stored is not None and stored.wants_as(claim) else (claim.claim_id,)
 
 
 class GrantsWhatDoesNotWait(MemoryAdmissionStore):
@@ -149,9 +165,16 @@ class CountsTwice(MemoryAdmissionStore):
         expires_at: datetime,
         spend: Mapping[str, Spend] = NOTHING,
         offer: Offer | None = None,
+        believed: bool = False,
     ) -> Refusal | None:
         refusal = super().release(
-            claim, to=to, spend=spend, closing=closing, expires_at=expires_at, offer=offer
+            claim,
+            to=to,
+            spend=spend,
+            closing=closing,
+            expires_at=expires_at,
+            offer=offer,
+            believed=believed,
         )
         if refusal is None and to is not None:
             self._take(to.wants[0], to.wants[0].units)
@@ -172,6 +195,12 @@ MUTATIONS = {
     "no look at the limit after parking": (NoLookAfterParking, MemoryAdmissionStore, PLAIN),
     "a queue is not put in a line": (NoPlaceAfterParking, MemoryAdmissionStore, PLAIN),
     "a release of what is not held": (Admission, ReleasesWhatIsNotHeld, PLAIN),
+    "a release of what is only believed to be held": (
+        Admission,
+        ReleasesWhatIsOnlyBelieved,
+        PLAIN,
+    ),
+    "a release that forgets what its claim granted": (Admission, ForgetsWhatItGranted, PLAIN),
     "a grant of what does not wait": (Admission, GrantsWhatDoesNotWait, PLAIN),
     "the gate lets everyone in": (Admission, NoGate, PLAIN),
     "a hand-off that counts": (Admission, CountsTwice, PLAIN),

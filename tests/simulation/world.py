@@ -26,7 +26,7 @@ from tests.simulation.calls import (
     sweeping,
 )
 from tests.simulation.invariants import Invariants, WorldClock
-from tests.simulation.schedule import MOST_UNITS, START, Rules, Schedule
+from tests.simulation.schedule import MOST_UNITS, START, Rules, Schedule, belief_of
 from tidegate.app.admission.engine import Admission, Grant
 from tidegate.domain.claim import UNLIMITED, Claim, ClaimState
 from tidegate.errors import ConflictError, StoreError, ThrottledError, UnavailableError
@@ -130,7 +130,8 @@ class World(Invariants):
         return draw.choice(self.going)
 
     def _begin(self, call: Call) -> None:
-        call.began = call.began or self.step + 1
+        call.goes_since = self.step + 1
+        call.began = call.began or call.goes_since
 
         def next_answer(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
             if name == "now":
@@ -225,8 +226,9 @@ class World(Invariants):
             call.moved += (queue,)
         if name == "release" and answer is None and kwargs["to"] is not None:
             self.check_hand_off(call, args[0], kwargs["to"], before)
-        if name == "grant" and answer is None and kwargs["by"] is None:
-            call.gave = True
+        if name == "grant" and answer is None:
+            call.gave = call.gave or kwargs["by"] is None
+            self.granted.setdefault(kwargs["by"], {})[args[0].claim_id] = self.step
         if owed and answer is None:
             raise self.violation(f"{owed} were passed by {name}{args}")
         if self.rules.backlog:
@@ -240,6 +242,8 @@ class World(Invariants):
             self.settled.setdefault(call.subject, self.step)
         elif isinstance(answer, list | tuple):
             launch = answer
+        if call.name in ("release", "cancel"):
+            self.check_told(call, [one.claim_id for one in launch])
         for claim in launch:
             if claim.claim_id in self.answered:
                 continue
@@ -247,9 +251,12 @@ class World(Invariants):
             if self.random.random() < 0.3:
                 self.todo.append(launching(claim.claim_id))
             if self.rules.backlog or self.random.random() < 0.8:
-                self.todo.append(releasing(claim.claim_id))
+                self.todo.append(self._releasing(claim))
                 if self.random.random() < 0.2:
-                    self.todo.append(releasing(claim.claim_id))
+                    self.todo.append(self._releasing(claim))
+
+    def _releasing(self, claim: Claim) -> Call:
+        return releasing(claim.claim_id, belief_of(claim, self.rules, self.random))
 
     def _drain(self) -> None:
         """Everything that waits gets its turn once limits allow it, and all is given back. One call after another."""

@@ -110,6 +110,11 @@ class Claim:
         """Units: of several limits, or several of one."""
         return len(self.wants) > 1 or self.wants[0].units > 1
 
+    def wants_as(self, other: Claim) -> bool:
+        """The same units of the same limits."""
+        mine, others = ({(want.limit, want.units) for want in one.wants} for one in (self, other))
+        return mine == others
+
     def units_of(self, limit: str) -> int:
         """Units it wants of that limit; 0 if none."""
         return sum(want.units for want in self.wants if want.limit == limit)

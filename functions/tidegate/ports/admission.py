@@ -92,12 +92,15 @@ class AdmissionStore(Protocol):
         expires_at: datetime,
         spend: Mapping[str, Spend] = NOTHING,
         offer: Offer | None = None,
+        believed: bool = False,
     ) -> Refusal | None:
         """HELD -> DONE; its units are free, or, in the same moment, those of the waiting claim ``to``.
 
         The count of a limit of which both want the same is not touched, nor its rate if nothing is spent of it. Limits of ``closing`` whose count changes are
         closed by their gate; another that gets room must have had some, so that nobody waits for it. What ``to`` wants beyond what ``claim`` gives is granted as ``grant`` does.
-        ``offer``, of the claim's one limit, is forgotten.
+        ``offer``, of the claim's one limit, is forgotten. ``believed``: the claim has not been read. It is refused unless it holds
+        these units of these limits and no others, and no call about it has granted another. An older row, of which that cannot be
+        said, is refused too.
         """
 
     def withdraw(self, claim: Claim, *, expires_at: datetime) -> bool:

@@ -49,6 +49,7 @@ from tidegate.adapters.dynamodb.admission_rows import (
 )
 from tidegate.adapters.dynamodb.admission_writes import (
     done_actions,
+    holds_as,
     leave_queue,
     refusal_of,
     settle_counts,
@@ -208,10 +209,11 @@ class DynamoAdmissionStore:
         expires_at: datetime,
         spend: Mapping[str, Spend] = NOTHING,
         offer: Offer | None = None,
+        believed: bool = False,
     ) -> Refusal | None:
         """A hand-off at one limit: 10 write units, and no row that other hand-offs write. Else 2, and 4 for each limit.
 
-        2 more if the slot was offered.
+        2 more if the slot was offered. The same if it is refused.
         """
         transaction = Transaction("release")
         actions = done_actions(expires_at)
@@ -224,7 +226,7 @@ class DynamoAdmissionStore:
             AdmissionTable(claim_pk(claim.claim_id), CLAIM),
             actions,
             name=("claim", claim.claim_id),
-            condition=HOLDS,
+            condition=holds_as(claim) if believed else HOLDS,
         )
         for want in claim.wants:
             transaction.delete(AdmissionTable(limit_pk(want.limit), f"{HOLD}{claim.claim_id}"))

@@ -221,6 +221,7 @@ def claim_row(claim: Claim) -> AdmissionTable:
         CLAIM,
         state=claim.state.value,
         asked=asked_of(claim),
+        queue=claim.queue if claim.wants else None,
         waiting_on=claim.waiting_on,
         waiting_since=claim.waiting_since,
         granted_at=claim.granted_at,

@@ -12,6 +12,7 @@ from pynamodb.expressions.update import Action
 
 from tidegate.adapters.dynamodb.admission_rows import (
     CLAIM,
+    HOLDS,
     LIMIT,
     WAITS,
     can_take,
@@ -87,6 +88,14 @@ def settle_counts(
     for want in () if to is None else to.wants:
         if to is not None and not claim.units_of(want.limit):
             take(transaction, want, to, spend.get(want.limit))
+
+
+def holds_as(believed: Claim) -> Condition:
+    """It holds what it is believed to, and no call about it has granted another."""
+    condition: Condition = (
+        HOLDS & (AdmissionTable.queue == believed.queue) & AdmissionTable.handed_to.does_not_exist()
+    )
+    return condition
 
 
 def done_actions(expires_at: datetime) -> list[Action]:

@@ -115,6 +115,7 @@ class AdmissionTable(ControlTable):
 
     # Where a queue stands.
     queue = UnicodeAttribute(null=True)
+    """Of a claim: the one of all who want what it wants, so that a write can be conditional on that. Older rows lack it."""
     limit_key = UnicodeAttribute(null=True)
     rank = UnicodeAttribute(null=True)
     version = NumberAttribute(null=True)

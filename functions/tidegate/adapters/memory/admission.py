@@ -164,10 +164,13 @@ class MemoryAdmissionStore:
         expires_at: datetime,
         spend: Mapping[str, Spend] = NOTHING,
         offer: Offer | None = None,
+        believed: bool = False,
     ) -> Refusal | None:
         with self._lock:
             gone = () if to is None else self._not_waiting(to)
             gone += self._not_holding(claim)
+            if believed:
+                gone += self._not_as_believed(claim)
             if gone:
                 return Refusal(claims=gone)
             changes = {want.limit: -want.units for want in claim.wants}
@@ -321,6 +324,11 @@ class MemoryAdmissionStore:
         stored = self._claims.get(claim.claim_id)
         holds = stored is not None and stored.state is ClaimState.HELD
         return () if holds else (claim.claim_id,)
+
+    def _not_as_believed(self, claim: Claim) -> tuple[str, ...]:
+        stored = self._claims.get(claim.claim_id)
+        is_as = stored is not None and stored.wants_as(claim) and not stored.handed_to
+        return () if is_as else (claim.claim_id,)
 
     def _spend(self, spend: Mapping[str, Spend]) -> None:
         for key, one in spend.items():

@@ -4,11 +4,14 @@ Releases at the same moment see the same first in line, and one of them gets it.
 again, it *offers* its slot: it writes so beside the line, where whoever reads the line sees it in the same read. As many as
 are offered leave as many of the first in line to each other, in the order of their offers, so that each has a waiter
 of its own. An offer whose release died is heeded for two seconds; whoever repeats that release finds the next.
+
+Who ends a step mostly knows what its claim holds. That belief stands in for the first read, and the write is conditional on it:
+refused, the claim is read after all. Until it is read nothing is offered, since there may be nothing to give.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -23,7 +26,17 @@ from tidegate.app.admission.line import (
 from tidegate.app.admission.patience import Patience
 from tidegate.app.admission.pump import Pump, held_at
 from tidegate.domain.admission import ready, spend_of, verdict
-from tidegate.domain.claim import Claim, ClaimState, Limit, Line, Offer, Refusal, Spend
+from tidegate.domain.claim import (
+    Claim,
+    ClaimState,
+    Limit,
+    Line,
+    Offer,
+    Refusal,
+    Spend,
+    Want,
+    admissible,
+)
 from tidegate.errors import ConflictError, UnavailableError
 from tidegate.ports import Clock
 from tidegate.ports.admission import AdmissionStore
@@ -48,23 +61,44 @@ class Release:
         self._lines = lines
         self._pump = pump
         self._offer: Offer | None = None
+        self._is_believed = False
+        """What is known of the claim is what the caller believes."""
 
-    def run(self, claim_id: str) -> tuple[Claim, ...]:
-        """Answers the claims granted thereby that are still to be launched."""
+    def run(self, claim_id: str, wants: Collection[Want] = ()) -> tuple[Claim, ...]:
+        """Answers the claims granted thereby that are still to be launched. ``wants``: what it is believed to hold."""
         disturbed = self._patience.rounds(f"Claim {claim_id}")
-        while True:
-            claim = self._patience.read(self._store.claim, claim_id)
-            if claim is None:
-                return ()
-            try:
-                if self._end(claim):
-                    return self._pump.granted
-            except LineMoved as moved:
-                self._pump.look_at([moved.to] if moved.to else [])
-                continue
-            except (UnavailableError, LineChanged):
-                pass
-            next(disturbed)
+        self._is_believed = bool(wants)
+        claim = self._believed(claim_id, wants) if wants else self._known(claim_id)
+        while claim is not None and not self._is_over(claim, disturbed):
+            self._is_believed = False
+            claim = self._known(claim_id)
+        # On a wrong belief the claim itself may have been granted on the way, and then released.
+        return tuple(one for one in self._pump.granted if one.claim_id != claim_id)
+
+    def _known(self, claim_id: str) -> Claim | None:
+        return self._patience.read(self._store.claim, claim_id)
+
+    def _believed(self, claim_id: str, wants: Collection[Want]) -> Claim:
+        return admissible(
+            Claim(
+                claim_id=claim_id,
+                wants=tuple(wants),
+                enqueued_at=self._clock.now(),
+                state=ClaimState.HELD,
+            )
+        )
+
+    def _is_over(self, claim: Claim, disturbed: Iterator[None]) -> bool:
+        try:
+            if self._end(claim):
+                return True
+        except LineMoved as moved:
+            self._pump.look_at([moved.to] if moved.to else [])
+            return False
+        except (UnavailableError, LineChanged):
+            pass
+        next(disturbed)
+        return False
 
     def _end(self, claim: Claim) -> bool:
         """Release a claim that holds, cancel one that waits. False: something changed meanwhile, read it again."""
@@ -98,6 +132,8 @@ class Release:
             except LineTooShort as short:
                 lines |= {key: self._lines.read_further(key, lines[key]) for key in short.keys}
                 continue
+            if candidate is not None and candidate.claim.claim_id == claim.claim_id:
+                return False  # It waits itself: it was believed to hold.
             try:
                 refusal = self._hand_on(claim, candidate, lines, now)
             except ConflictError:
@@ -109,7 +145,7 @@ class Release:
             else:
                 if refusal is None:
                     return True
-                if candidate is None or candidate.claim.claim_id not in refusal.claims:
+                if candidate is None or refusal.claims != (candidate.claim.claim_id,):
                     return False
                 outrun += 1
                 if outrun == 1:
@@ -138,6 +174,7 @@ class Release:
                 closing={key for key, line in lines.items() if _may_be_awaited(line)},
                 expires_at=now + RETENTION,
                 offer=self._offer,
+                believed=self._is_believed,
             )
             if refusal is None:
                 self._pump.add([] if to is None else [to])
@@ -164,16 +201,25 @@ class Release:
         """Keep out of the way of the others: offer the slot, or let some time pass. Answers the lines as they are then."""
         key, now = claim.wants[0].limit, self._clock.now()
         if self._offer is None and not claim.wants_several and lines[key].is_just_full:
-            self._make(key, Offer(claim_id=claim.claim_id, since=now, until=now + FRESH))
+            self._make(claim, Offer(claim_id=claim.claim_id, since=now, until=now + FRESH))
         else:
             if self._offer is not None and self._offer.until < now + FRESH / 2:
-                self._make(key, replace(self._offer, until=now + FRESH))
+                self._make(claim, replace(self._offer, until=now + FRESH))
             self._patience.give_way(outrun)
         return self._read(claim)
 
-    def _make(self, key: str, offer: Offer) -> None:
+    def _make(self, claim: Claim, offer: Offer) -> None:
+        """Raises:
+        LineChanged: there is no such slot; it was believed to be there.
+        """
+        if self._is_believed:
+            known = self._known(claim.claim_id)
+            is_held = known is not None and known.state is ClaimState.HELD
+            if known is None or not is_held or not known.wants_as(claim) or known.handed_to:
+                raise LineChanged
+            self._is_believed = False
         self._offer = offer
-        self._patience.read(self._store.offer, key, offer)
+        self._patience.read(self._store.offer, claim.wants[0].limit, offer)
 
     def _read(self, claim: Claim) -> dict[str, Line]:
         count = PAGE if self._offer is None else 4 * PAGE

@@ -123,6 +123,36 @@ def test_a_hand_off_of_two_limits_is_five_calls_however_many_wait(
     assert calls == {"claim": 1, "line": 2, "queue": 1, "release": 1}
 
 
+@pytest.mark.parametrize("waiters", [1, 10, 3000])
+def test_a_hand_off_of_what_is_known_to_be_held_is_one_call_less(
+    admission: Admission, store: CountedStore, waiters: int
+) -> None:
+    for name in ("pool", "both"):
+        holder = claim(name, name) if name == "pool" else claim(name, "runs", "other")
+        admission.acquire(holder)
+        for number in range(waiters):
+            admission.acquire(replace(holder, claim_id=f"{name}{number}"))
+
+    one = store.of(lambda: admission.release("pool", wants=[Want(limit="pool")]))
+    two = store.of(
+        lambda: admission.release("both", wants=[Want(limit="runs"), Want(limit="other")])
+    )
+
+    assert one == {"line": 1, "release": 1}
+    assert two == {"line": 2, "queue": 1, "release": 1}
+
+
+def test_what_is_wrongly_believed_to_be_held_costs_two_calls(
+    admission: Admission, store: CountedStore
+) -> None:
+    admission.acquire(claim("a", "pool/db"))
+    admission.acquire(claim("b", "pool/db", second=1))
+
+    calls = store.of(lambda: admission.release("a", wants=[Want(limit="pool/gpu")]))
+
+    assert calls == {"claim": 1, "line": 2, "release": 2}
+
+
 def test_runs_blocked_on_one_tag_cost_runs_of_another_nothing() -> None:
     """Also when both wait for the same limit, and slots of the blocked tag become free in between."""
 
