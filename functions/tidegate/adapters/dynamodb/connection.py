@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from typing import Any
 
 from botocore.config import Config
 from botocore.session import get_session
+from botocore.utils import get_environ_proxies
 from pynamodb.connection import Connection
+
+from tidegate.adapters.dynamodb.client import USER_AGENT, Client
+from tidegate.adapters.dynamodb.wire import Wire
 
 CONNECT_SECONDS = 2
 READ_SECONDS = 5
@@ -42,16 +47,25 @@ class DeploymentConnection(Connection):
             read_timeout=READ_SECONDS,
             max_pool_connections=CONNECTIONS,
             retries={
-                "total_max_attempts": 1 + self._max_retry_attempts_exception,
+                "total_max_attempts": max(1, self._max_retry_attempts_exception),
                 "mode": "standard",
             },
             account_id_endpoint_mode="disabled",
             # Botocore composes its own anew for each call, in 0.1 ms.
-            user_agent="tidegate",
+            user_agent=USER_AGENT,
         )
-        return get_session().create_client(
+        session = get_session()
+        plain = session.create_client(
             "dynamodb", self.region, endpoint_url=self.host, config=config
         )
+        url = plain.meta.endpoint_url
+        if get_environ_proxies(url):
+            return plain  # Botocore knows how to speak through one.
+        trusted = session.get_config_variable("ca_bundle") or os.environ.get("REQUESTS_CA_BUNDLE")
+        wire = Wire(
+            url, trusted=trusted, connect_seconds=CONNECT_SECONDS, read_seconds=READ_SECONDS
+        )
+        return Client(plain, wire, tries_again=self._max_retry_attempts_exception > 0)
 
 
 def _is_usable(client: Any) -> bool:

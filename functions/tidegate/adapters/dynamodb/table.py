@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from botocore.exceptions import ClientError
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.connection import Connection
+from pynamodb.constants import NULL
 from pynamodb.exceptions import DoesNotExist, PynamoDBException, TransactWriteError
 from pynamodb.models import Model
 
@@ -21,7 +22,7 @@ from tidegate.adapters.dynamodb.connection import DeploymentConnection
 
 DEFAULT_PREFIX = "tidegate"
 RETRIES = 3
-"""Tries after the first, by botocore, 25 ms apart at first (1 s when throttled), doubling."""
+"""Tries after the first: one at once, then by botocore, 25 ms apart at first (1 s when throttled), doubling."""
 
 CONDITION_FAILED = "ConditionalCheckFailed"
 """Cancellation reason code of a transaction item whose condition did not hold."""
@@ -38,6 +39,26 @@ class ControlTable(Model):
 
     pk: UnicodeAttribute
     sk: UnicodeAttribute
+
+    @classmethod
+    def from_raw_data(cls, data: dict[str, Any]) -> Self:
+        """A row from what DynamoDB has.
+
+        As PynamoDB's own, which looks several times at every attribute of the model. A model here has those of all kinds of
+        row in its table, and a row has few of them.
+        """
+        row = cls.__new__(cls)
+        row.attribute_values = values = {}
+        attributes = cls.get_attributes()
+        for name, value in data.items():
+            attribute = attributes.get(cls._dynamo_to_python_attr(name))
+            if attribute is not None and NULL not in value:
+                found = attribute.deserialize(attribute.get_value(value))
+                values[cls._dynamo_to_python_attr(name)] = found
+        return row
+
+    def _set_defaults(self, _user_instantiated: bool = True) -> None:
+        """There are none, and PynamoDB looks for them at every attribute of every row."""
 
 
 class _State:
