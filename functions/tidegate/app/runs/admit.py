@@ -45,19 +45,19 @@ def admit(services: Services, run_id: str) -> None:
     )
     try:
         if not _has_partitions(services, run):
-            _while_it_waits(services, run_id)
+            _look_again(services, run_id)
             return
         claim = claim_of(services, run)
     except (DeploymentError, NotFoundError) as error:
         launch(services, finish(services, run, RunStatus.FAILURE, reason=str(error)))
         return
     grant = services.admission.acquire(claim)
-    if grant.claim.state is not ClaimState.DONE:
-        launch(services, grant.launch)
-    else:
+    if grant.claim.state is ClaimState.DONE:
         give_up_partitions(services, run)  # it is over, and this call may have taken them again
-    if grant.claim.state is ClaimState.WAITING:
-        _while_it_waits(services, run_id)
+        return
+    launch(services, grant.launch)
+    if grant.claim.claim_id not in [one.claim_id for one in grant.launch]:
+        _look_again(services, run_id, is_granted=grant.claim.state is ClaimState.HELD)
 
 
 def admit_all(services: Services, run_ids: Sequence[str]) -> None:
@@ -86,10 +86,18 @@ def _has_partitions(services: Services, run: Run) -> bool:
     return hold_partitions(services, run) is None
 
 
-def _while_it_waits(services: Services, run_id: str) -> None:
-    """Start the clock of its queue. A run that was cancelled while its claim was put in line may have been looked at before the claim was there."""
+def _look_again(services: Services, run_id: str, *, is_granted: bool = False) -> None:
+    """Start the clock of its queue, if it waits there.
+
+    Whoever ends a run writes that first, and gives up what it holds then. If that was before this call took its partitions, or
+    put its claim in line, the run is seen to be over here.
+    """
     run = services.store.runs.get(run_id)
-    if run is not None and run.was_stopped:
+    if run is None:
+        return
+    if run.was_stopped:
         carry_out(services, run)
-    elif run is not None:
+    elif run.status.is_finished:
+        give_up_partitions(services, run)
+    elif not is_granted:
         watch(services, run, StopCause.QUEUE_TIMEOUT)

@@ -15,6 +15,7 @@ from datetime import timedelta
 from typing import Any
 
 from tidegate.app.runs.finish import finish, publish
+from tidegate.app.runs.holding import give_up_partitions
 from tidegate.app.runs.launch import launch
 from tidegate.app.runs.planning import plan_if_known
 from tidegate.app.runs.stop import stop_steps
@@ -117,6 +118,9 @@ def carry_out(services: Services, run: Run) -> Run:
         task = {"kind": "look_again", "run_id": run.run_id}
         services.alarms.set(run.canceling_at + LOOK_AGAIN, task)
         _stop(services, run)
+    if run.status is RunStatus.CANCELING:
+        # While it is: a run that holds no slot yet is found by the sweep by its status alone.
+        give_up_partitions(services, run)
     launch(services, finish(services, run, run.ends_as, reason=None, leaves=_CANCELING))
     return services.store.runs.get(run.run_id) or run
 

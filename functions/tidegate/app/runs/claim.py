@@ -130,7 +130,11 @@ def first_steps_meanwhile(services: Services, claim: Claim) -> list[Claim]:
 
 
 def run_released(services: Services, run: Run, plan: RunPlan | None) -> list[Claim]:
-    """Release all that an ended run holds, and forget the limits within it. Answers claims to launch. Twice is once."""
+    """Release all that an ended run holds, and forget the limits within it. Answers claims to launch. Twice is once.
+
+    Its partitions first: the sweep finds runs that are over by the slots they hold still.
+    """
+    give_up_partitions(services, run)
     whole, kept = run_claim_id(run.run_id), None
     if plan is not None and begins_in_pools(plan, run):
         kept = services.admission.claim(_kept_id(run.run_id))
@@ -142,8 +146,6 @@ def run_released(services: Services, run: Run, plan: RunPlan | None) -> list[Cla
         granted += services.admission.release(whole)
     if run.lines:
         granted += services.admission.release(line_claim_id(run.run_id))
-    # Last: a call that puts the run's claim once more takes its partitions before, and finds then that the claim is done.
-    give_up_partitions(services, run)
     if plan is not None:
         forget_limits(services, run, plan)
     return granted

@@ -23,7 +23,8 @@ from tests.unit.app.world import Crash
 from tidegate.app.backfills.backfill import launch_backfill
 from tidegate.app.backfills.target import BackfillRequest
 from tidegate.app.runs.admit import admit
-from tidegate.app.runs.cancel import request_cancel
+from tidegate.app.runs.cancel import cancel, request_cancel
+from tidegate.app.steps.complete import complete
 from tidegate.domain.partitions.hold import ON_RUNNING_TAG
 
 
@@ -62,21 +63,70 @@ def _once(tg: Any) -> None:
         tg.again = again
 
 
-def test_a_late_repeat_of_the_queue_function_holds_nothing_for_a_run_that_is_over(tg: Any) -> None:
-    """It has read the run as QUEUED before the run began and ended."""
-    run_id = make(tg)
-    tg.trouble.calls, tg.trouble.at, tg.trouble.after = 0, 0, True
-    tg.trouble.action = lambda: (
-        setattr(tg.trouble, "at", -1),
-        admit(tg.services, run_id),
-        tg.settle(),
-    )
+def test_a_late_repeat_of_the_queue_function_holds_nothing_for_a_run_that_is_over(
+    world_of: MakeWorld,
+) -> None:
+    """It has read the run as QUEUED; before each call that it makes then, the run begins and ends, once."""
+    number = 1
+    while True:
+        tg = guarded(world_of(ALL, OPEN))
+        run_id = make(tg)
+        tg.trouble.calls, tg.trouble.at = 0, number
+        tg.trouble.action = lambda tg=tg, run_id=run_id: (
+            setattr(tg.trouble, "at", -1),
+            admit(tg.services, run_id),
+            tg.settle(),
+        )
 
-    admit(tg.services, run_id)
-    tg.settle()
+        admit(tg.services, run_id)
+        if tg.trouble.at != -1:
+            break
+        tg.settle()
 
-    assert tg.status(run_id) == "SUCCESS"
-    assert left(tg) == NOTHING
+        assert tg.status(run_id) == "SUCCESS", number
+        assert left(tg) == NOTHING, number
+        number += 1
+    assert number > 5
+
+
+@pytest.mark.parametrize("others", [0, 1], ids=["nobody waits", "one waits"])
+@pytest.mark.parametrize("stop", [False, True], ids=["ends", "is cancelled"])
+def test_a_late_repeat_of_the_queue_function_at_any_call_of_the_end_holds_nothing(
+    world_of: MakeWorld, stop: bool, others: int
+) -> None:
+    number = 0
+    while True:
+        tg = guarded(world_of(ALL, OPEN))
+        run_id = make(tg)
+        stale = tg.store.runs.get(run_id)
+        tg.settle_wake_ups()
+        waiting = [make(tg) for _ in range(others)]
+        tg.settle_wake_ups()
+        (name,) = tg.launcher.started
+        outcome = tg.outcome_of(name)
+        tg._completed.add(name)
+
+        def late(tg: Any = tg, run_id: str = run_id, stale: Any = stale) -> None:
+            tg.trouble.at = -1
+            get, first = tg.store.runs.get, [stale]
+            tg.store.runs.get = lambda one: first.pop() if one == run_id and first else get(one)
+            admit(tg.services, run_id)
+            tg.store.runs.get = get
+
+        tg.trouble.calls, tg.trouble.at, tg.trouble.action = 0, number, late
+        if stop:
+            cancel(tg.services, run_id)
+        else:
+            complete(tg.services, outcome)
+        if tg.trouble.at != -1:
+            break
+        tg.settle()
+
+        assert tg.status(run_id) == ("CANCELED" if stop else "SUCCESS")
+        assert statuses(tg, *waiting) == ["SUCCESS"] * others
+        assert left(tg) == NOTHING, number
+        number += 1
+    assert number > 12
 
 
 def _three(tg: Any) -> tuple[Any, ...]:
