@@ -25,7 +25,9 @@ from tidegate.domain.limit import (
     pool_key,
     pools_of_step,
     share_of,
+    wants_of_line,
     wants_of_run,
+    wants_of_step,
 )
 from tidegate.domain.plan import PlanStep, RunPlan
 from tidegate.domain.run import Run, line_claim_id, run_claim_id, step_claim_id
@@ -68,6 +70,16 @@ def begins_in_pools(plan: RunPlan, run: Run) -> bool:
     )
 
 
+def wants_within(
+    services: Services, run: Run, plan: RunPlan, index: int, *, has_pools: bool
+) -> tuple[Want, ...]:
+    """What a step wants itself. ``has_pools``: the run's claim holds its pools for it."""
+    step, settings = plan.step(index), services.settings
+    wants = wants_of_step(step, settings, run, services.executor_of(run))
+    held = pools_of_step(step, settings, run) if has_pools else ()
+    return tuple(want for want in wants if want not in held)
+
+
 def step_released(
     services: Services,
     run: Run,
@@ -76,29 +88,38 @@ def step_released(
     attempt: int,
     *,
     goes_on: bool = False,
+    is_held: bool = False,
 ) -> list[Claim]:
     """Release what a step held, now that this attempt of it is over. Answers claims to launch. Twice is once.
 
     ``goes_on``: another attempt follows. It asks for its own slots, so even a run of one step must give back what it
-    held for the first: else that one would wait for its own run.
+    held for the first: else that one would wait for its own run. ``is_held``: it ran until now, so its claim is not read.
     """
     granted: list[Claim] = []
-    if plan.step(index).pools or services.executor_of(run).is_limited:
-        granted += services.admission.release(step_claim_id(run.run_id, index, attempt))
+    whole: Claim | None = None
     outlives = goes_on or len(plan.steps) > 1
-    if attempt == 1 and index in plan.roots and outlives and begins_in_pools(plan, run):
-        granted += first_slots_free(services, run, index)
+    may_be_first = attempt == 1 and index in plan.roots and begins_in_pools(plan, run)
+    if may_be_first and outlives:
+        whole = services.admission.claim(run_claim_id(run.run_id))
+    if plan.step(index).pools or services.executor_of(run).is_limited:
+        wants: tuple[Want, ...] = ()
+        if is_held and (whole is not None or not may_be_first):
+            has_pools = whole is not None and whole.launch.get(FIRST) == index
+            wants = wants_within(services, run, plan, index, has_pools=has_pools)
+        claim_id = step_claim_id(run.run_id, index, attempt)
+        granted += services.admission.release(claim_id, wants=wants)
+    if whole is not None:
+        granted += _first_slots_free(services, run, index, whole)
     if run.status.is_finished:
         forget_limits(services, run, plan)
     return granted
 
 
-def first_slots_free(services: Services, run: Run, index: int) -> list[Claim]:
-    """Give back what the run held for its first step, if it was that one which is over.
+def _first_slots_free(services: Services, run: Run, index: int, claim: Claim | None) -> list[Claim]:
+    """Give back what the run held for its first step, if it was that one which is over. ``claim``: as it was after that.
 
     Not before the run has been launched: until then its claim is what a repeated launch finds. The launch looks again.
     """
-    claim = services.admission.claim(run_claim_id(run.run_id))
     if claim is None or not claim.launched or claim.launch.get(FIRST) != index:
         return []
     held = {pool_key(name) for name in run.held_pools}
@@ -126,29 +147,50 @@ def first_steps_meanwhile(services: Services, claim: Claim) -> list[Claim]:
     row, run = services.store.runs.step(run_id, first), services.store.runs.get(run_id)
     if run is None or row is None or not (row.is_attempt_over or row.attempt > 1):
         return []
-    return first_slots_free(services, run, first)
+    now = services.admission.claim(run_claim_id(run_id))
+    return _first_slots_free(services, run, first, now)
 
 
-def run_released(services: Services, run: Run, plan: RunPlan | None) -> list[Claim]:
+def run_released(
+    services: Services, run: Run, plan: RunPlan | None, *, is_held: bool = False
+) -> list[Claim]:
     """Release all that an ended run holds, and forget the limits within it. Answers claims to launch. Twice is once.
 
-    Its partitions first: the sweep finds runs that are over by the slots they hold still.
+    Its partitions first: the sweep finds runs that are over by the slots they hold still. ``is_held``: it was under way
+    until now, so what it wanted is what it holds, and is not read.
     """
     give_up_partitions(services, run)
-    whole, kept = run_claim_id(run.run_id), None
-    if plan is not None and begins_in_pools(plan, run):
-        kept = services.admission.claim(_kept_id(run.run_id))
-    granted: list[Claim] = []
-    if kept is not None:
-        granted += services.admission.release(kept.claim_id)
-    claim = None if kept is None else services.admission.claim(whole)
-    if claim is None or claim.state is not ClaimState.DONE:
-        granted += services.admission.release(whole)
+    release, granted = services.admission.release, list[Claim]()
+    wants = wants_of_run(run, services.settings) if is_held and plan is not None else ()
+    whole = run_claim_id(run.run_id)
+    if plan is None or not begins_in_pools(plan, run):
+        granted += release(whole, wants=wants)
+    else:
+        granted += _released_in_part(services, run, whole)
     if run.lines:
-        granted += services.admission.release(line_claim_id(run.run_id))
+        # Of a run that is stopped another may have taken the place.
+        is_placed = is_held and not run.was_stopped
+        places = wants_of_line(run, services.settings) if is_placed else ()
+        granted += release(line_claim_id(run.run_id), wants=places)
     if plan is not None:
         forget_limits(services, run, plan)
     return granted
+
+
+def _released_in_part(services: Services, run: Run, whole: str) -> list[Claim]:
+    """Of a run that may have held the slots of its first step, and may have given them back since."""
+    kept = services.admission.claim(_kept_id(run.run_id))
+    if kept is None:
+        return list(services.admission.release(whole))
+    granted = list(services.admission.release(kept.claim_id, wants=_held_by(kept)))
+    claim = services.admission.claim(whole)
+    if claim is None or claim.state is not ClaimState.DONE:
+        granted += services.admission.release(whole)
+    return granted
+
+
+def _held_by(claim: Claim) -> tuple[Want, ...]:
+    return claim.wants if claim.state is ClaimState.HELD else ()
 
 
 def forget_limits(services: Services, run: Run, plan: RunPlan) -> None:

@@ -34,16 +34,16 @@ def finish(
     ``leaves``: by default those of ``RUN_LEAVES``. A run that is being cancelled is ended by whoever does that.
     """
     runs, now = services.store.runs, services.clock.now()
-    ended = runs.move(run.run_id, leaves=leaves or RUN_LEAVES[to], to=to, at=now, reason=reason)
-    if ended is None:
-        ended = runs.get(run.run_id) or run
+    moved = runs.move(run.run_id, leaves=leaves or RUN_LEAVES[to], to=to, at=now, reason=reason)
+    ended = moved or runs.get(run.run_id) or run
     if not ended.status.is_finished:
         return []
     tell_ended(services, ended)
     if ended.status is RunStatus.FAILURE:
         promise_retry(services, ended)
     tell_backfill(services, ended)
-    return run_released(services, run, plan_if_known(services, run))
+    is_held = moved is not None and moved.started_at is not None
+    return run_released(services, run, plan_if_known(services, run), is_held=is_held)
 
 
 def tell_ended(services: Services, run: Run) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from tidegate.app.partitions import mark
-from tidegate.app.runs.claim import first_step_began
+from tidegate.app.runs.claim import first_step_began, wants_within
 from tidegate.app.runs.stop import as_of_now, stop_late_step
 from tidegate.app.services import Services
 from tidegate.app.steps.task import task_of
 from tidegate.domain.arrival import Gathered
 from tidegate.domain.claim import Claim, ClaimState
-from tidegate.domain.limit import place_in_line, pools_of_step, share_of, wants_of_step
+from tidegate.domain.limit import place_in_line, share_of
 from tidegate.domain.plan import RunPlan
 from tidegate.domain.run import LIVE, Run, StepStatus, step_claim_id
 
@@ -29,10 +29,7 @@ def begin_step(
     ``has_pools``: the run's claim holds its pools for it.
     """
     step, settings = plan.step(index), services.settings
-    wants = wants_of_step(step, settings, run, services.executor_of(run))
-    if has_pools:
-        held = pools_of_step(step, settings, run)
-        wants = tuple(want for want in wants if want not in held)
+    wants = wants_within(services, run, plan, index, has_pools=has_pools)
     if not wants:
         return start_step(services, run, plan, index, attempt, gathered)
     now = services.clock.now()

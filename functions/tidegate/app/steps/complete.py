@@ -90,7 +90,7 @@ def complete(services: Services, outcome: Mapping[str, Any]) -> None:
     elif isinstance(plan, WholePlan):
         # Cancelled between the rows of its steps and its own: what is written is told.
         record_within(services, run, plan, as_written(services, run, report))
-    _go_on(services, run, plan, row)
+    _go_on(services, run, plan, row, is_held=wrote)
 
 
 def resume(services: Services, run: Run, plan: RunPlan, row: StepRow, *, is_told: bool) -> None:
@@ -117,9 +117,15 @@ def resume(services: Services, run: Run, plan: RunPlan, row: StepRow, *, is_told
     _go_on(services, run, plan, row)
 
 
-def _go_on(services: Services, run: Run, plan: RunPlan, row: StepRow) -> None:
+def _go_on(
+    services: Services, run: Run, plan: RunPlan, row: StepRow, *, is_held: bool = False
+) -> None:
+    """``is_held``: this call wrote that it is over. A repeat does not know how far that one came."""
     goes_on = row.status is StepStatus.UP_FOR_RETRY
-    launch(services, step_released(services, run, plan, row.index, row.attempt, goes_on=goes_on))
+    granted = step_released(
+        services, run, plan, row.index, row.attempt, goes_on=goes_on, is_held=is_held
+    )
+    launch(services, granted)
     call_step_hooks(services, run, plan, row)
     if goes_on:
         await_retry(services, row)
