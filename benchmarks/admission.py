@@ -149,12 +149,23 @@ def bills() -> None:
 
         admission.set_limit(POOL, 1)
         admission.set_limit("runs", 10)
-        first, second = bench.claim(POOL), bench.claim(POOL)
+        first, second, third, fourth = (bench.claim(POOL) for _ in range(4))
         row("grant, one limit", lambda: admission.acquire(first))
         row("it has been launched", lambda: admission.launched(first.claim_id))
         row("has to wait", lambda: admission.acquire(second))
+        admission.acquire(third)
         row("release, handed on", lambda: admission.release(first.claim_id))
-        row("release, nobody waits", lambda: admission.release(second.claim_id))
+        admission.launched(second.claim_id)
+        row("the same, it is known what it held", lambda: _known(admission, second))
+        admission.launched(third.claim_id)
+        row("release, nobody waits", lambda: admission.release(third.claim_id))
+        admission.acquire(fourth)
+        admission.launched(fourth.claim_id)
+        row("the same, it is known what it held", lambda: _known(admission, fourth))
+        admission.acquire(first := bench.claim(POOL))
+        admission.acquire(second := bench.claim(POOL))
+        admission.launched(first.claim_id)
+        row("release, handed on, wrongly known", lambda: _wrongly_known(admission, first))
         fair = [bench.claim("fair") for _ in range(4)]
         fair = [replace(one, fair=Share(limit="fair", value="a")) for one in fair]
         admission.set_limit("fair", 1)
@@ -164,12 +175,24 @@ def bills() -> None:
         admission.release(fair[0].claim_id)
         row("the same, when the line has moved", lambda: admission.acquire(fair[3]))
         row("release, handed on by fairness", lambda: admission.release(fair[1].claim_id))
-        run, other = bench.claim("runs", "tag/a", "tag/b"), bench.claim("runs", "tag/a", "tag/b")
+        run, other, last = (bench.claim("runs", "tag/a", "tag/b") for _ in range(3))
         admission.set_limit("tag/a", 1)
         row("grant, three limits", lambda: admission.acquire(run))
         row("has to wait, three limits, first of its kind", lambda: admission.acquire(other))
+        admission.acquire(last)
+        admission.launched(run.claim_id)
         row("release, handed on, three limits", lambda: admission.release(run.claim_id))
+        admission.launched(other.claim_id)
+        row("the same, it is known what it held", lambda: _known(admission, other))
     show("Admission: the bill", ("call", "DynamoDB calls", "units read or written"), rows)
+
+
+def _known(admission: Admission, claim: Claim) -> None:
+    admission.release(claim.claim_id, wants=claim.wants)
+
+
+def _wrongly_known(admission: Admission, claim: Claim) -> None:
+    admission.release(claim.claim_id, wants=[*claim.wants, Want(limit="runs")])
 
 
 def grants() -> None:
@@ -200,7 +223,7 @@ def hand_offs() -> None:
     )
 
 
-def _rate(bench: Bench, count: int, releasers: int, pools: int) -> Rate:
+def _rate(bench: Bench, count: int, releasers: int, pools: int, *, knows: bool = True) -> Rate:
     keys = [f"{POOL}-{number}" for number in range(pools)]
     holders = []
     for number in range(max(releasers, pools)):
@@ -216,20 +239,30 @@ def _rate(bench: Bench, count: int, releasers: int, pools: int) -> Rate:
     if isinstance(bench.store, DistantStore):
         bench.store.is_distant = True
     if bench.host is None:
-        return in_threads(bench.admission, holders)
+        return in_threads(bench.admission, holders, knows=knows)
     return in_processes(holders, Clock, REGION, bench.host)
 
 
 def at_a_distance() -> None:
     rows = []
-    for pools, releasers in ((1, 1), (1, 2), (1, 8), (1, 32), (16, 32)):
+    many = ((1, 1), (1, 2), (1, 8), (1, 32), (16, 32))
+    for pools, releasers, knows in ((*one, knows) for knows in (False, True) for one in many):
         store = DistantStore()
-        rate = _rate(Bench("distant", store), 640, releasers, pools)
+        rate = _rate(Bench("distant", store), 640, releasers, pools, knows=knows)
         calls = [f"{store.calls[one] / rate.done:.1f}" for one in ("read", "offer", "transaction")]
-        rows.append((pools, releasers, f"{rate.a_second:,.0f}", *calls))
+        said = "known" if knows else "read"
+        rows.append((said, pools, releasers, f"{rate.a_second:,.0f}", *calls))
     show(
         "Hand-offs at full pools, of a store with the distances of DynamoDB",
-        ("pools", "releasers", "a second, in all", "reads each", "offers", "transactions"),
+        (
+            "what is held is",
+            "pools",
+            "releasers",
+            "a second, in all",
+            "reads each",
+            "offers",
+            "transactions",
+        ),
         rows,
     )
 

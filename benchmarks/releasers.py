@@ -13,6 +13,7 @@ from typing import Any
 from tidegate.adapters.dynamodb.admission import DynamoAdmissionStore
 from tidegate.adapters.dynamodb.table import bind
 from tidegate.app.admission.engine import Admission
+from tidegate.domain.claim import Want
 from tidegate.ports import Clock
 
 MOST_PROCESSES = 8
@@ -32,11 +33,14 @@ class Rate:
         return self.done / self.seconds
 
 
-def in_threads(admission: Admission, holders: Sequence[str]) -> Rate:
-    """One caller for each holder: it releases what it holds, then what it was handed, until nobody waits."""
+def in_threads(admission: Admission, holders: Sequence[str], *, knows: bool = True) -> Rate:
+    """One caller for each holder: it releases what it holds, then what it was handed, until nobody waits.
+
+    ``knows``: it says what it was handed, as whoever ends a step does.
+    """
     cpu, began = time.process_time(), time.perf_counter()
     with ThreadPoolExecutor(len(holders)) as pool:
-        done = sum(pool.map(lambda one: _chain(admission, one), holders))
+        done = sum(pool.map(lambda one: _chain(admission, one, knows), holders))
     return Rate(done, time.perf_counter() - began, time.process_time() - cpu)
 
 
@@ -70,9 +74,10 @@ def _work(
     answers.put(in_threads(admission, holders))
 
 
-def _chain(admission: Admission, claim_id: str) -> int:
-    done = 0
-    while granted := admission.release(claim_id):
+def _chain(admission: Admission, claim_id: str, knows: bool) -> int:
+    done, wants = 0, tuple[Want, ...]()
+    while granted := admission.release(claim_id, wants=wants):
         claim_id = granted[0].claim_id
+        wants = granted[0].wants if knows else ()
         done += len(granted)
     return done
