@@ -32,16 +32,20 @@ def stop_steps(
     meanwhile keeps its result. May be repeated.
     """
     trouble: TidegateError | None = None
-    stopped: list[StepRow] = []
+    stopped: list[tuple[StepRow, bool]] = []
     for row in services.store.runs.steps(run.run_id):
-        ended = _resolve(services, run, row)
+        ended, was_running = _resolve(services, run, row)
         if ended is not None:
-            stopped.append(ended)
+            stopped.append((ended, was_running))
             try:
                 _stop_execution(services, ended)
             except TidegateError as error:
                 trouble = trouble or error
-    granted = [claim for row in stopped for claim in _let_go(services, run, plan, row)]
+    granted = [
+        claim
+        for row, was_running in stopped
+        for claim in _let_go(services, run, plan, row, is_held=was_running)
+    ]
     return granted, trouble
 
 
@@ -53,11 +57,11 @@ def stop_late_step(services: Services, run: Run, plan: RunPlan, index: int) -> l
     row = services.store.runs.step(run.run_id, index) if run.was_stopped else None
     if row is None:
         return []
-    ended = _resolve(services, run, row)
+    ended, was_running = _resolve(services, run, row)
     if ended is None:
         return []
     _stop_execution(services, ended)
-    return _let_go(services, run, plan, ended)
+    return _let_go(services, run, plan, ended, is_held=was_running)
 
 
 def tell_skipped(services: Services, run: Run, step: PlanStep, row: StepRow) -> None:
@@ -79,8 +83,12 @@ def tell_stopped(services: Services, run: Run, step: PlanStep, row: StepRow) -> 
         _tell_canceled(services, step, row)
 
 
-def _resolve(services: Services, run: Run, row: StepRow) -> StepRow | None:
-    """Write that the step is over. None: it ended by itself, so whoever records that does the rest."""
+def _resolve(services: Services, run: Run, row: StepRow) -> tuple[StepRow | None, bool]:
+    """Write that the step is over. Answers its row, and whether it ran until then, and this call wrote that it is over.
+
+    No row: it ended by itself, so whoever records that does the rest.
+    """
+    was_running = False
     while not row.status.is_resolved:
         has_begun = row.status is not StepStatus.WAITING or row.attempt > 1
         wanted = StepRow(
@@ -94,8 +102,10 @@ def _resolve(services: Services, run: Run, row: StepRow) -> StepRow | None:
             retry_at=row.retry_at,
             fingerprint=row.fingerprint,
         )
-        row, _ = services.store.runs.resolve_step(wanted, leaves=frozenset({row.status}))
-    return row if _was_stopped(row) else None
+        was = row.status
+        row, wrote = services.store.runs.resolve_step(wanted, leaves=frozenset({was}))
+        was_running = wrote and was is StepStatus.STARTED
+    return (row, was_running) if _was_stopped(row) else (None, False)
 
 
 def _was_stopped(row: StepRow) -> bool:
@@ -111,10 +121,12 @@ def _stop_execution(services: Services, row: StepRow) -> None:
         services.launcher.stop(row.run_id, row.index, row.attempt)
 
 
-def _let_go(services: Services, run: Run, plan: RunPlan, row: StepRow) -> list[Claim]:
+def _let_go(
+    services: Services, run: Run, plan: RunPlan, row: StepRow, *, is_held: bool
+) -> list[Claim]:
     """Tell of the end of a stopped step, and release what it held or waited for."""
     tell_stopped(services, run, plan.step(row.index), row)
-    return step_released(services, run, plan, row.index, row.attempt)
+    return step_released(services, run, plan, row.index, row.attempt, is_held=is_held)
 
 
 def _tell_canceled(services: Services, step: PlanStep, row: StepRow) -> None:

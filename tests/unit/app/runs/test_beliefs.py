@@ -164,19 +164,21 @@ def test_a_report_that_comes_twice_believes_nothing_the_second_time(world: Make)
     assert (seen.wrong, nothing_is_held(tg)) == ([], True)
 
 
-def test_of_a_run_that_is_cancelled_while_its_steps_wait_nothing_wrong_is_believed(
-    world: Make,
-) -> None:
+def test_of_a_run_that_is_cancelled_what_runs_is_known_and_what_waits_is_not(world: Make) -> None:
     tg = world(SETTINGS, fan=[step_doc("free"), *FAN])
     seen = watched(tg)
     running, queued = tg.submit("fan"), tg.submit("fan")
     tg.settle_wake_ups()
 
-    for run_id in (queued, running):
+    for run_id in (queued, running, running):
         request_cancel(tg.services, run_id)
     tg.settle()
 
     assert [tg.status(running), tg.status(queued)] == ["CANCELED"] * 2
+    assert [one for one in seen.right if running in one] == [
+        *steps_of(running, 1),
+        f"run/{running}",
+    ]
     assert seen.wrong == []
     assert nothing_is_held(tg)
 
