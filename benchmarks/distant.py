@@ -37,9 +37,9 @@ class DistantStore(MemoryAdmissionStore):
         self._wait("read", READ)
         return super().line(key, count)
 
-    def offer(self, key: str, offer: Offer) -> None:
-        self._wait("offer", WRITE)
-        super().offer(key, offer)
+    def offer(self, key: str, offer: Offer, *, believed: Claim | None = None) -> bool:
+        self._wait("offer", WRITE if believed is None else TRANSACTION)
+        return super().offer(key, offer, believed=believed)
 
     def release(self, claim: Claim, *, to: Claim | None, **fields: Any) -> Refusal | None:
         rows = {claim.claim_id} if to is None else {claim.claim_id, to.claim_id}

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from tidegate.app.admission.crowds import Crowds
 from tidegate.app.admission.engine import Admission
 from tidegate.domain.claim import Claim, Want
 from tidegate.domain.rate import Rate
@@ -33,6 +34,23 @@ class LoggedTime:
 
     def set(self, at: datetime, task: Mapping[str, Any]) -> None:
         self.store.alarm(task["limit"], at)
+
+
+class DrawnCrowds(Crowds):
+    """What other calls of the same process have seen, by the log; what the call itself saw, as it is."""
+
+    def __init__(self, store: LoggedStore) -> None:
+        super().__init__()
+        self.store = store
+
+    def at(self, key: str, now: datetime) -> int:
+        seen = super().at(key, now)
+        others: int = seen or self.store.crowd(key)
+        return others
+
+    def forget(self) -> None:
+        """The call begins again with its log."""
+        self._seen = {}
 
 
 class Stopped(BaseException):
@@ -82,13 +100,14 @@ class Call:
     moved: tuple[str, ...] = ()
     """Queues it has put into another line: they are on their way until it is over."""
     store: LoggedStore | None = None
+    crowds: DrawnCrowds | None = None
     admission: Admission | None = None
 
     def forget(self) -> None:
         """Break its rings of references, so that the garbage of a schedule needs no collector."""
         if self.store is not None:
             self.store.__dict__.clear()
-        self.store = self.admission = None
+        self.store = self.admission = self.crowds = None
 
     def again(self) -> Call:
         return Call(

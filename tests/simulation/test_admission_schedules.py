@@ -238,6 +238,17 @@ def test_heeding_an_offer_twice_is_found(monkeypatch: pytest.MonkeyPatch) -> Non
     assert found_within(5000, RUSH)
 
 
+def test_offering_a_slot_that_is_only_believed_to_be_there_is_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    offer = MemoryAdmissionStore.offer
+    monkeypatch.setattr(
+        MemoryAdmissionStore, "offer", lambda self, key, one, believed: offer(self, key, one)
+    )
+
+    assert found_within(5000, [replace(one, beliefs=True) for one in RUSH])
+
+
 def test_an_open_gate_after_a_release_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(protocol, "_may_be_awaited", lambda line: False)
 

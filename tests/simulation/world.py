@@ -15,6 +15,7 @@ from typing import Any
 from tests.simulation.calls import (
     Call,
     Crashed,
+    DrawnCrowds,
     LoggedStore,
     LoggedTime,
     Stopped,
@@ -136,6 +137,8 @@ class World(Invariants):
         def next_answer(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
             if name == "now":
                 return self.now
+            if name == "crowd":
+                return self.random.choice((0, 0, 1, 2, 5)) if self.rules.rush else 0
             if not (self.may_go_on or self._goes_on(call)):
                 raise Stopped
             self.may_go_on = self.alone or self.random.random() < 0.6
@@ -145,7 +148,10 @@ class World(Invariants):
         time = LoggedTime(call.store)
         passes = self.rules.rates or self.rules.fair or self.rules.backlog
         clock = time if passes else WorldClock(self)
-        call.admission = self.rules.admission(call.store, clock, pause=no_pause, alarms=time)
+        call.crowds = DrawnCrowds(call.store)
+        call.admission = self.rules.admission(
+            call.store, clock, pause=no_pause, alarms=time, crowds=call.crowds
+        )
         self.going.append(call)
         self._advance(call)
 
@@ -159,8 +165,9 @@ class World(Invariants):
         return True
 
     def _advance(self, call: Call) -> None:
-        assert call.store is not None and call.admission is not None
+        assert call.store is not None and call.crowds is not None and call.admission is not None
         call.store.place = 0
+        call.crowds.forget()
         self.may_go_on = True
         self.alone = len(self.going) == 1 and not self.todo
         try:

@@ -223,6 +223,11 @@ class Line:
             count += now <= offer.until
         return count
 
+    def offered_by_others(self, claim: Claim, now: datetime) -> int:
+        """How many slots other releases are offering, if it is a limit of which they are."""
+        others = [one for one in self.offers if one.claim_id != claim.claim_id]
+        return sum(now <= one.until for one in others) if self.is_just_full else 0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Queue:

@@ -35,8 +35,11 @@ class AdmissionStore(Protocol):
     def line(self, key: str, count: int) -> Line:
         """A limit, what is offered of it and who waits in its line, ``count`` of both at most, as of one moment."""
 
-    def offer(self, key: str, offer: Offer) -> None:
-        """Write that a slot of the limit is offered, or until when it is. The row expires by itself a day later."""
+    def offer(self, key: str, offer: Offer, *, believed: Claim | None = None) -> bool:
+        """Write that a slot of the limit is offered, or until when it is. The row expires by itself a day later.
+
+        ``believed``: what its claim is believed to hold, as for ``release``. False: it does not, and nothing was written.
+        """
 
     def retract(self, key: str, offer: Offer) -> None:
         """Forget an offer."""

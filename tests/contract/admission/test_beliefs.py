@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -11,11 +9,12 @@ from typing import Any
 import pytest
 
 from tests.contract.admission.claims import NOW, ClaimFactory, FixedClock, held, ids, in_use, reset
+from tests.contract.admission.counted import Counted
 from tidegate.adapters.dynamodb.admission_rows import CLAIM, claim_pk
 from tidegate.adapters.dynamodb.models_admission import AdmissionTable
 from tidegate.app.admission.engine import Admission
-from tidegate.domain.claim import Claim, ClaimState, Offer, Refusal, Want
-from tidegate.errors import ConflictError, InvocationError, UnavailableError
+from tidegate.domain.claim import Claim, ClaimState, Refusal, Want
+from tidegate.errors import InvocationError, UnavailableError
 from tidegate.ports.admission import AdmissionStore
 
 LATER = NOW + timedelta(days=14)
@@ -26,40 +25,6 @@ WRONG = {
     "a limit too few": (DB,),
     "a limit too many": (DB, GPU, Want(limit="runs")),
 }
-
-
-class Counted:
-    """Counts the calls of a store; its next ``release`` calls let something happen first, or fail."""
-
-    def __init__(self, store: AdmissionStore) -> None:
-        self.store = store
-        self.calls = Counter[str]()
-        self.before_release: list[Callable[[], object] | BaseException] = []
-        self.after_release: list[BaseException] = []
-        self.after_stand: list[Callable[[], object]] = []
-
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        access = getattr(self.store, name)
-
-        def counted(*args: Any, **kwargs: Any) -> Any:
-            self.calls[name] += 1
-            if name == "stand" and self.after_stand:
-                answer = access(*args, **kwargs)
-                self.after_stand.pop(0)()
-                return answer
-            if name != "release":
-                return access(*args, **kwargs)
-            first = self.before_release.pop(0) if self.before_release else None
-            if isinstance(first, BaseException):
-                raise first
-            if first is not None:
-                first()
-            answer = access(*args, **kwargs)
-            if self.after_release:
-                raise self.after_release.pop(0)
-            return answer
-
-        return counted
 
 
 @pytest.fixture
@@ -350,43 +315,6 @@ def test_two_releases_by_belief_at_once_hand_one_slot_on(
 
     assert (ids(granted), ids(seen[0])) == (["b"], ["b"])
     assert admission.holders("pool/db") == ["b"]
-
-
-@pytest.mark.usefixtures("line")
-def test_no_slot_is_offered_that_is_only_believed_to_be_there(
-    admission: Admission, counted: Counted, store: AdmissionStore
-) -> None:
-    counted.before_release = [ConflictError("met"), ConflictError("met")]
-
-    assert admission.release("c", wants=[DB]) == ()
-    assert admission.release("nobody", wants=[DB]) == ()
-
-    assert counted.calls["offer"] == 0
-    assert store.line("pool/db", 9).offers == ()
-
-
-@pytest.mark.usefixtures("line")
-def test_a_slot_is_offered_once_it_is_known_to_be_there_and_nothing_is_read_twice(
-    admission: Admission, counted: Counted
-) -> None:
-    counted.before_release = [ConflictError("met")]
-
-    granted = admission.release("a", wants=[DB])
-
-    assert ids(granted) == ["b"]
-    assert counted.calls == {"line": 2, "release": 2, "claim": 1, "offer": 1}
-
-
-@pytest.mark.usefixtures("line")
-def test_an_offer_of_a_call_that_died_goes_with_a_release_by_belief(
-    admission: Admission, store: AdmissionStore
-) -> None:
-    store.offer("pool/db", Offer(claim_id="a", since=NOW, until=NOW + timedelta(seconds=2)))
-
-    granted = admission.release("a", wants=[DB])
-
-    assert ids(granted) == ["b"]
-    assert store.line("pool/db", 9).offers == ()
 
 
 @pytest.mark.usefixtures("line")

@@ -2,122 +2,89 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 
 from tidegate.adapters.dynamodb import write
-from tidegate.adapters.dynamodb.admission_rows import (
+from tidegate.adapters.dynamodb.admission_conditions import (
     ABSENT,
-    CLAIM,
     EXISTS,
-    HOLD,
     HOLDS,
-    LIMIT,
-    OFFER,
-    STANDING,
-    WAIT,
     WAITS,
-    before,
-    claim_of,
-    claim_pk,
-    claim_row,
     closing_actions,
-    entry_of,
-    hold_row,
+    holds_as,
     is_gated_as,
     is_set_as,
     is_turn,
+    opening,
+    refuses,
+    set_actions,
+    stands_as,
+)
+from tidegate.adapters.dynamodb.admission_reads import AdmissionReads
+from tidegate.adapters.dynamodb.admission_rows import (
+    CLAIM,
+    HOLD,
+    LIMIT,
+    claim_pk,
+    claim_row,
+    hold_row,
     limit_of,
     limit_pk,
     line_place,
-    offer_of,
     offer_row,
-    opening,
-    pace_of,
-    place_pk,
-    queue_pk,
-    refuses,
-    set_actions,
     standing_entry,
-    standing_of,
     standing_row,
-    stands_as,
     value_place,
     wait_place,
     wait_row,
-    waiting_of,
 )
 from tidegate.adapters.dynamodb.admission_writes import (
     done_actions,
-    holds_as,
     leave_queue,
     refusal_of,
     settle_counts,
     take,
 )
 from tidegate.adapters.dynamodb.audit import record
-from tidegate.adapters.dynamodb.models_admission import SHARDS, AdmissionTable
+from tidegate.adapters.dynamodb.models_admission import AdmissionTable
 from tidegate.adapters.dynamodb.table import translated
 from tidegate.adapters.dynamodb.transaction import Transaction
 from tidegate.domain.claim import (
     NOTHING,
     Claim,
-    ClaimState,
     Limit,
-    Line,
     Offer,
-    Queue,
     Refusal,
     Spend,
     Standing,
 )
-from tidegate.domain.fairness import Pace, Turn, at_nanos
+from tidegate.domain.fairness import Turn, at_nanos
 from tidegate.ports import Change
 
 REMEMBERED = timedelta(days=90)
 """How long after its last place a row of fairness is kept. A value whose row is gone begins where the line is."""
 
 
-class DynamoAdmissionStore:
-    def claim(self, claim_id: str) -> Claim | None:
-        """1 read unit."""
-        row = write.get("claim", AdmissionTable, claim_pk(claim_id), CLAIM)
-        return None if row is None else claim_of(row)
-
-    def claims(self, claim_ids: Sequence[str]) -> list[Claim]:
-        """1 read unit for each."""
-        with translated("claims"):
-            keys = [(claim_pk(one), CLAIM) for one in claim_ids]
-            return [claim_of(row) for row in AdmissionTable.batch_get(keys, consistent_read=True)]
-
-    def line(self, key: str, count: int) -> Line:
-        """1 read unit for each 4 KB: at most 2 for the pages the protocol reads."""
-        rows = self._from("line", limit_pk(key), LIMIT, count + 2)
-        limit = limit_of(rows.pop(0)) if rows and rows[0].sk == LIMIT else None
-        offers = [offer_of(row) for row in rows[:count] if row.sk.startswith(OFFER)]
-        return Line(
-            limit=limit,
-            offers=tuple(offers),
-            entries=tuple(entry_of(row) for row in rows[len(offers) : count]),
-            is_whole=len(rows) <= count,
-        )
-
-    def offer(self, key: str, offer: Offer) -> None:
-        """1 write unit."""
+class DynamoAdmissionStore(AdmissionReads):
+    def offer(self, key: str, offer: Offer, *, believed: Claim | None = None) -> bool:
+        """1 write unit; 4 if the claim is believed to hold the slot."""
         row = offer_row(key, offer)
         row.expires_at = offer.since + timedelta(days=1)
-        write.put("offer", row)
+        if believed is None:
+            write.put("offer", row)
+            return True
+        transaction = Transaction("offer")
+        transaction.put(row)
+        transaction.check(
+            "claim", AdmissionTable, claim_pk(believed.claim_id), CLAIM, holds_as(believed)
+        )
+        return not transaction.commit()
 
     def retract(self, key: str, offer: Offer) -> None:
         """1 write unit."""
         with translated("retract"):
             offer_row(key, offer).delete()
-
-    def queue(self, queue: str, count: int) -> Queue:
-        """1 read unit for each 4 KB."""
-        rows = self._from("queue", queue_pk(queue), STANDING, count + 1)
-        standing = standing_of(rows.pop(0)) if rows and rows[0].sk == STANDING else None
-        return Queue(standing=standing, claims=tuple(waiting_of(row) for row in rows[:count]))
 
     def admit(self, claim: Claim, *, spend: Mapping[str, Spend] = NOTHING) -> Refusal | None:
         """A transaction, since claim, counts and holds must agree: 2 write units for the claim, 4 for each limit."""
@@ -145,12 +112,6 @@ class DynamoAdmissionStore:
             )
         return not transaction.commit()
 
-    def pace(self, claim: Claim) -> Pace:
-        """2 read units."""
-        with translated("pace"):
-            keys = [line_place(claim), value_place(claim)]
-            return pace_of(claim, AdmissionTable.batch_get(keys, consistent_read=True))
-
     def reached(self, claim: Claim, place: int) -> None:
         """1 write unit."""
         write.update(
@@ -163,11 +124,6 @@ class DynamoAdmissionStore:
             ],
             ABSENT | (AdmissionTable.fair_until < place),
         )
-
-    def entries(self, key: str, start: str, count: int) -> list[Claim | Standing]:
-        """1 read unit for each 4 KB."""
-        rows = self._from("entries", place_pk(key), f"{WAIT}{start}", count)
-        return [entry_of(row) for row in rows]
 
     def refuse(self, claim: Claim, *, expires_at: datetime) -> bool:
         """1 write unit."""
@@ -340,53 +296,3 @@ class DynamoAdmissionStore:
             condition=ABSENT | (AdmissionTable.in_use == 0),
         )
         return not transaction.commit()
-
-    def limits(self) -> list[Limit]:
-        """1 read unit for each limit, and half of one for each 4 KB of keys."""
-        with translated("limits"):
-            keys = [(row.pk, LIMIT) for row in AdmissionTable.by_kind.query(LIMIT)]
-            rows = AdmissionTable.batch_get(keys, consistent_read=True)
-            return sorted((limit_of(row) for row in rows), key=lambda limit: limit.key)
-
-    def holders(self, key: str, count: int) -> list[str]:
-        """1 read unit for each 4 KB."""
-        with translated("holders"):
-            found = AdmissionTable.query(
-                limit_pk(key),
-                AdmissionTable.sk.startswith(HOLD),
-                consistent_read=True,
-                limit=count,
-            )
-            return [row.sk.removeprefix(HOLD) for row in found]
-
-    def ahead(self, key: str, order_key: str, at_most: int) -> int:
-        """1 read unit for each 4 KB of rows counted."""
-        with translated("ahead"):
-            return AdmissionTable.count(
-                place_pk(key),
-                AdmissionTable.sk.between(WAIT, before(f"{WAIT}{order_key}")),
-                consistent_read=True,
-                limit=at_most,
-            )
-
-    def unlaunched(self, before: datetime, count: int) -> list[Claim]:
-        """Half a read unit for each partition of the index when nothing is there."""
-        keys: list[str] = []
-        with translated("unlaunched"):
-            for shard in range(SHARDS):
-                found = AdmissionTable.by_launch.query(
-                    str(shard), AdmissionTable.granted_at < before, limit=count
-                )
-                keys += [row.pk.removeprefix("claim#") for row in found]
-        claims = [one for one in self.claims(keys) if one.state is ClaimState.HELD]
-        claims = [one for one in claims if not one.launched and one.granted_at is not None]
-        return sorted(claims, key=lambda one: (one.granted_at, one.claim_id))[:count]
-
-    @staticmethod
-    def _from(access: str, pk: str, sk: str, count: int) -> list[AdmissionTable]:
-        """The first rows of a partition from ``sk`` on, as of one moment."""
-        with translated(access):
-            found = AdmissionTable.query(
-                pk, AdmissionTable.sk >= sk, consistent_read=True, limit=count
-            )
-            return list(found)

@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
-
-from pynamodb.expressions.condition import Condition
-from pynamodb.expressions.update import Action
 
 from tidegate.adapters.dynamodb.models_admission import SHARDS, AdmissionTable
 from tidegate.adapters.dynamodb.packed import pack
 from tidegate.domain.claim import (
-    CLOSED,
     Claim,
     ClaimState,
     Limit,
     Offer,
-    Spend,
     Standing,
     Want,
-    new_limit,
-    room_of,
 )
-from tidegate.domain.fairness import Pace, Share, Turn
+from tidegate.domain.fairness import Pace, Share
 from tidegate.domain.rate import Rate
+
+Item = Mapping[str, Mapping[str, Any]]
+"""A row as DynamoDB has it: for each attribute, its type and value."""
 
 LIMIT = "limit"
 FAIR = "fair#"
@@ -34,11 +31,6 @@ OFFER = "offer#"
 WAIT = "wait#"
 STANDING = "standing"
 CLAIM = "claim"
-
-ABSENT: Condition = AdmissionTable.pk.does_not_exist()
-EXISTS: Condition = AdmissionTable.pk.exists()
-WAITS: Condition = AdmissionTable.state == ClaimState.WAITING
-HOLDS: Condition = AdmissionTable.state == ClaimState.HELD
 
 
 def limit_pk(key: str) -> str:
@@ -58,104 +50,9 @@ def claim_pk(claim_id: str) -> str:
     return f"claim#{claim_id}"
 
 
-def has_room(units: int) -> Condition:
-    condition: Condition = AdmissionTable.room >= units
-    return condition
-
-
-def is_open_to(claim: Claim) -> Condition:
-    """No claim that comes before this one has room kept for it."""
-    condition: Condition = AdmissionTable.gate.does_not_exist() | (
-        AdmissionTable.gate >= claim.order_key
-    )
-    return condition
-
-
-def is_spent_from(spent: Spend | None) -> Condition:
-    """The rate of the limit is where it is spent from; it has none if nothing is spent."""
-    if spent is None:
-        has_none: Condition = AdmissionTable.used_until.does_not_exist()
-        return has_none
-    condition: Condition = (AdmissionTable.used_until == spent.was) & (
-        AdmissionTable.rate == rate_text(spent.rate)
-    )
-    return condition
-
-
-def refuses(claim: Claim, units: int, used_until: int | None) -> Condition:
-    """It has no room, or is not open, or its rate is still where it refuses; for a limit that has a row."""
-    condition: Condition = (AdmissionTable.room < units) | (AdmissionTable.gate < claim.order_key)
-    if used_until is not None:
-        condition = condition | (AdmissionTable.used_until == used_until)
-    return condition
-
-
-def is_set_as(was: Limit | None, now: Limit) -> Condition:
-    """The limit is set as it was; and if its rate is to change, as much of that is used up."""
-    if was is None:
-        return ABSENT
-    condition: Condition = (AdmissionTable.capacity == was.capacity) & (
-        AdmissionTable.source == was.source
-    )
-    if was.rate is None:
-        condition = condition & AdmissionTable.rate.does_not_exist()
-        return condition
-    condition = condition & (AdmissionTable.rate == rate_text(was.rate))
-    if now.rate != was.rate:
-        condition = condition & (AdmissionTable.used_until == was.used_until)
-    return condition
-
-
-def set_actions(limit: Limit, was: Limit | None) -> list[Action]:
-    """What a limit is set to; what is in use stays, and of its rate if that does."""
-    in_use = AdmissionTable.in_use | 0
-    actions: list[Action] = [
-        AdmissionTable.capacity.set(limit.capacity),
-        AdmissionTable.source.set(limit.source),
-        AdmissionTable.in_use.set(in_use),
-        AdmissionTable.room.set(room_of(limit.capacity) - in_use),
-    ]
-    kind = kind_of_limit(limit.key)
-    if kind is not None:
-        actions.append(AdmissionTable.kind.set(kind))
-    if limit.rate is not None and (was is None or was.rate != limit.rate):
-        actions.append(AdmissionTable.rate.set(rate_text(limit.rate)))
-        actions.append(AdmissionTable.used_until.set(limit.used_until))
-    if limit.rate is None and was is not None and was.rate is not None:
-        actions += [AdmissionTable.rate.remove(), AdmissionTable.used_until.remove()]
-    return actions
-
-
-def stands_as(standing: Standing) -> Condition:
-    condition: Condition = (
-        (AdmissionTable.version == standing.version)
-        & (AdmissionTable.limit_key == standing.limit)
-        & (AdmissionTable.rank == standing.rank)
-    )
-    return condition
-
-
 def before(key: str) -> str:
     """The last sort key before this one: ``between`` takes both its ends."""
     return f"{key[:-1]}{chr(ord(key[-1]) - 1)}\U0010ffff"
-
-
-def opening(gate: str | None) -> Action:
-    action: Action = AdmissionTable.gate.remove() if gate is None else AdmissionTable.gate.set(gate)
-    return action
-
-
-def closing_actions() -> list[Action]:
-    return [AdmissionTable.gate.set(CLOSED), AdmissionTable.closings.add(1)]
-
-
-def is_gated_as(limit: Limit) -> Condition:
-    """Its gate is as it was seen, and was not closed since."""
-    gate, closings = AdmissionTable.gate, AdmissionTable.closings
-    is_same = gate.does_not_exist() if limit.gate is None else gate == limit.gate
-    is_last = closings.does_not_exist() if limit.closings == 0 else closings == limit.closings
-    condition: Condition = EXISTS & is_same & is_last
-    return condition
 
 
 def kind_of_limit(key: str) -> str | None:
@@ -165,34 +62,6 @@ def kind_of_limit(key: str) -> str | None:
 
 def shard_of(claim_id: str) -> str:
     return str(zlib.crc32(claim_id.encode()) % SHARDS)
-
-
-def take_actions(want: Want, units: int, spent: Spend | None) -> list[Action]:
-    """Take units of a limit, which is created if it has no row, and time of its rate."""
-    new = new_limit(want)
-    actions: list[Action] = [
-        AdmissionTable.capacity.set(AdmissionTable.capacity | new.capacity),
-        AdmissionTable.source.set(AdmissionTable.source | new.source),
-        AdmissionTable.in_use.set((AdmissionTable.in_use | 0) + units),
-        AdmissionTable.room.set((AdmissionTable.room | room_of(new.capacity)) - units),
-    ]
-    kind = kind_of_limit(want.limit)
-    if kind is not None:
-        actions.append(AdmissionTable.kind.set(AdmissionTable.kind | kind))
-    if spent is not None:
-        actions.append(AdmissionTable.used_until.set(spent.now))
-    return actions
-
-
-def can_take(
-    want: Want, units: int, claim: Claim, spent: Spend | None, *, gated: bool
-) -> Condition:
-    condition: Condition = has_room(units) & is_spent_from(spent)
-    if gated:
-        condition = condition & is_open_to(claim)
-    if room_of(new_limit(want).capacity) >= units and want.rate is None:
-        condition = ABSENT | condition
-    return condition
 
 
 def asked_of(claim: Claim) -> bytes:
@@ -289,18 +158,37 @@ def _standing_values(standing: Standing) -> dict[str, Any]:
     }
 
 
-def entry_of(row: AdmissionTable) -> Claim | Standing:
+def row_of(item: Item) -> AdmissionTable:
+    return AdmissionTable.from_raw_data(dict(item))
+
+
+def sk_of(item: Item) -> str:
+    text: str = item["sk"]["S"]
+    return text
+
+
+def entry_of(item: Item) -> Claim | Standing:
     """What waits in a line."""
-    return waiting_of(row) if row.queue is None else standing_of(row)
+    return standing_of(row_of(item)) if "queue" in item else waiting_of(item)
 
 
 def standing_of(row: AdmissionTable) -> Standing:
     return Standing(queue=row.queue, limit=row.limit_key, rank=row.rank, version=int(row.version))
 
 
-def waiting_of(row: AdmissionTable) -> Claim:
+def waiting_of(item: Item) -> Claim:
+    on, since = (item.get(name, {}).get("S") for name in ("waiting_on", "waiting_since"))
+    return _waiting(sk_of(item), item["asked"]["B"], on, since)
+
+
+@lru_cache(maxsize=1024)
+def _waiting(sk: str, asked: bytes, on: str | None, since: str | None) -> Claim:
+    """Remembered: who waits is read again and again, by every release while others come before, and never changes."""
+    texts = {"sk": sk, "waiting_on": on, "waiting_since": since}
+    item = {name: {"S": text} for name, text in texts.items() if text is not None}
     # wait#<priority>#<time>#<claim id>, and a claim id may have any character.
-    return _claim(row, row.sk.split("#", 3)[3], ClaimState.WAITING)
+    claim_id = sk.split("#", 3)[3]
+    return _claim(row_of({**item, "asked": {"B": asked}}), claim_id, ClaimState.WAITING)
 
 
 def claim_of(row: AdmissionTable) -> Claim:
@@ -308,7 +196,9 @@ def claim_of(row: AdmissionTable) -> Claim:
 
 
 def _claim(row: AdmissionTable, claim_id: str, state: ClaimState) -> Claim:
-    asked = row.asked
+    has = row.attribute_values.get
+    asked, handed_to, lost_to = row.asked, has("handed_to"), has("lost_to")
+    fair = asked.get("fair")
     return Claim(
         claim_id=claim_id,
         wants=tuple(
@@ -317,26 +207,23 @@ def _claim(row: AdmissionTable, claim_id: str, state: ClaimState) -> Claim:
         ),
         priority=asked["priority"],
         enqueued_at=datetime.fromisoformat(asked["enqueued_at"]),
-        fair=_share_of(asked),
-        place=asked["fair"][4] if "fair" in asked else None,
+        fair=None if fair is None else _share_of(fair),
+        place=None if fair is None else fair[4],
         goes_on=asked.get("goes_on", False),
         launch=asked["launch"],
         state=state,
-        waiting_on=row.waiting_on,
-        waiting_since=row.waiting_since,
-        granted_at=row.granted_at,
-        launched=bool(row.launched),
-        handed_to=tuple(sorted(row.handed_to or ())),
-        lost_to=tuple(sorted(row.lost_to or ())),
+        waiting_on=has("waiting_on"),
+        waiting_since=has("waiting_since"),
+        granted_at=has("granted_at"),
+        launched=bool(has("launched")),
+        handed_to=tuple(sorted(handed_to)) if handed_to else (),
+        lost_to=tuple(sorted(lost_to)) if lost_to else (),
     )
 
 
-def _share_of(asked: dict[str, Any]) -> Share | None:
-    if "fair" not in asked:
-        return None
-    limit, value, weight, lead, _ = asked["fair"]
-    lead = timedelta(microseconds=lead)
-    return Share(limit=limit, value=value, weight=weight, lead=lead)
+def _share_of(fair: Sequence[Any]) -> Share:
+    limit, value, weight, lead, _ = fair
+    return Share(limit=limit, value=value, weight=weight, lead=timedelta(microseconds=lead))
 
 
 def line_place(claim: Claim) -> tuple[str, str]:
@@ -358,14 +245,6 @@ def pace_of(claim: Claim, rows: Iterable[AdmissionTable]) -> Pace:
         reached=found.get(line_place(claim)),
         used_until=found.get(value_place(claim)),
     )
-
-
-def is_turn(turn: Turn) -> Condition:
-    """The turns of the value are used up to where they were seen to be."""
-    if turn.was is None:
-        return ABSENT
-    condition: Condition = AdmissionTable.fair_until == turn.was
-    return condition
 
 
 def limit_of(row: AdmissionTable) -> Limit:

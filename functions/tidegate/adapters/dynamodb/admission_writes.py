@@ -10,20 +10,21 @@ from operator import and_
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
-from tidegate.adapters.dynamodb.admission_rows import (
-    CLAIM,
-    HOLDS,
-    LIMIT,
+from tidegate.adapters.dynamodb.admission_conditions import (
     WAITS,
     can_take,
-    claim_pk,
     closing_actions,
     has_room,
     is_spent_from,
+    take_actions,
+)
+from tidegate.adapters.dynamodb.admission_rows import (
+    CLAIM,
+    LIMIT,
+    claim_pk,
     limit_of,
     limit_pk,
     shard_of,
-    take_actions,
     wait_place,
 )
 from tidegate.adapters.dynamodb.models_admission import AdmissionTable
@@ -88,14 +89,6 @@ def settle_counts(
     for want in () if to is None else to.wants:
         if to is not None and not claim.units_of(want.limit):
             take(transaction, want, to, spend.get(want.limit))
-
-
-def holds_as(believed: Claim) -> Condition:
-    """It holds what it is believed to, and no call about it has granted another."""
-    condition: Condition = (
-        HOLDS & (AdmissionTable.queue == believed.queue) & AdmissionTable.handed_to.does_not_exist()
-    )
-    return condition
 
 
 def done_actions(expires_at: datetime) -> list[Action]:

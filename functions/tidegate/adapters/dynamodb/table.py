@@ -49,12 +49,12 @@ class ControlTable(Model):
         """
         row = cls.__new__(cls)
         row.attribute_values = values = {}
-        attributes = cls.get_attributes()
-        for name, value in data.items():
-            attribute = attributes.get(cls._dynamo_to_python_attr(name))
+        attributes, names = cls.get_attributes(), cls._dynamo_to_python_attrs  # type: ignore[attr-defined]
+        for stored, value in data.items():
+            name = names.get(stored, stored)
+            attribute = attributes.get(name)
             if attribute is not None and NULL not in value:
-                found = attribute.deserialize(attribute.get_value(value))
-                values[cls._dynamo_to_python_attr(name)] = found
+                values[name] = attribute.deserialize(attribute.get_value(value))
         return row
 
     def _set_defaults(self, _user_instantiated: bool = True) -> None:

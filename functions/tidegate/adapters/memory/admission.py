@@ -70,10 +70,13 @@ class MemoryAdmissionStore:
                 is_whole=len(rows.offers) + len(rows.line) <= count,
             )
 
-    def offer(self, key: str, offer: Offer) -> None:
+    def offer(self, key: str, offer: Offer, *, believed: Claim | None = None) -> bool:
         with self._lock:
+            if believed is not None and self._not_as_believed(believed):
+                return False
             self.retract(key, offer)
             insort(self._rows(key).offers, offer, key=lambda one: one.order_key)
+            return True
 
     def retract(self, key: str, offer: Offer) -> None:
         with self._lock:
@@ -168,9 +171,7 @@ class MemoryAdmissionStore:
     ) -> Refusal | None:
         with self._lock:
             gone = () if to is None else self._not_waiting(to)
-            gone += self._not_holding(claim)
-            if believed:
-                gone += self._not_as_believed(claim)
+            gone += self._not_as_believed(claim) if believed else self._not_holding(claim)
             if gone:
                 return Refusal(claims=gone)
             changes = {want.limit: -want.units for want in claim.wants}
@@ -328,7 +329,7 @@ class MemoryAdmissionStore:
     def _not_as_believed(self, claim: Claim) -> tuple[str, ...]:
         stored = self._claims.get(claim.claim_id)
         is_as = stored is not None and stored.wants_as(claim) and not stored.handed_to
-        return () if is_as else (claim.claim_id,)
+        return self._not_holding(claim) if is_as else (claim.claim_id,)
 
     def _spend(self, spend: Mapping[str, Spend]) -> None:
         for key, one in spend.items():

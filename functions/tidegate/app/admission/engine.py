@@ -24,6 +24,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from tidegate.app.admission import waiting
+from tidegate.app.admission.crowds import Crowds
 from tidegate.app.admission.line import Lines
 from tidegate.app.admission.patience import Patience
 from tidegate.app.admission.pump import Pump, held_at
@@ -77,12 +78,14 @@ class Admission:
         *,
         pause: Callable[[float], None] = time.sleep,
         alarms: Alarms | None = None,
+        crowds: Crowds | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
         self._alarms = alarms
         self._patience = Patience(pause)
         self._lines = Lines(store, self._patience, alarms)
+        self._crowds = Crowds() if crowds is None else crowds
 
     def acquire(self, claim: Claim) -> Grant:
         """Ask for all the claim wants: granted now, or it waits in line. Asked again, it answers how the claim stands.
@@ -120,7 +123,12 @@ class Admission:
             InvocationError: it is believed to hold less than one unit of something.
         """
         release = Release(
-            self._store, self._clock, self._patience, self._lines, self._pump(claim_id)
+            self._store,
+            self._clock,
+            self._patience,
+            self._lines,
+            self._pump(claim_id),
+            self._crowds,
         )
         return release.run(claim_id, wants or ())
 

@@ -3,10 +3,11 @@
 Releases at the same moment see the same first in line, and one of them gets it. One that was outrun turns to the next; outrun
 again, it *offers* its slot: it writes so beside the line, where whoever reads the line sees it in the same read. As many as
 are offered leave as many of the first in line to each other, in the order of their offers, so that each has a waiter
-of its own. An offer whose release died is heeded for two seconds; whoever repeats that release finds the next.
+of its own. An offer whose release died is heeded for two seconds; whoever repeats that release finds the next. Where others were
+offering a moment ago, a release offers before it looks; see ``crowds.py``.
 
-Who ends a step mostly knows what its claim holds. That belief stands in for the first read, and the write is conditional on it:
-refused, the claim is read after all. Until it is read nothing is offered, since there may be nothing to give.
+Who ends a step mostly knows what its claim holds. That belief stands in for the first read, and each write is conditional on
+it: refused, the claim is read after all. An offer is no exception, since there may be nothing to give.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from tidegate.app.admission.crowds import CROWD, Crowds
 from tidegate.app.admission.line import (
     PAGE,
     Candidate,
@@ -43,8 +45,6 @@ from tidegate.ports.admission import AdmissionStore
 
 RETENTION = timedelta(days=14)
 """How long a claim that is done is remembered, so that a late or repeated call about it changes nothing."""
-CROWD = 2
-"""So many offers of others, and a release offers its slot before it tries. With one other it is quicker to try."""
 FRESH = timedelta(seconds=2)
 """How long an offer is heeded unless it is renewed. A release takes some tens of milliseconds; clocks differ by less."""
 
@@ -53,7 +53,13 @@ class Release:
     """One call of ``Admission.release``. ``pump`` grants, for this claim, what else there is room for."""
 
     def __init__(
-        self, store: AdmissionStore, clock: Clock, patience: Patience, lines: Lines, pump: Pump
+        self,
+        store: AdmissionStore,
+        clock: Clock,
+        patience: Patience,
+        lines: Lines,
+        pump: Pump,
+        crowds: Crowds,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -61,6 +67,7 @@ class Release:
         self._lines = lines
         self._pump = pump
         self._offer: Offer | None = None
+        self._crowds = crowds
         self._is_believed = False
         """What is known of the claim is what the caller believes."""
 
@@ -120,9 +127,12 @@ class Release:
 
     def _let_go(self, claim: Claim) -> bool:
         """Hand the slots of a claim on, or free them. False: something changed meanwhile, read it again."""
+        if self._is_crowded(claim):
+            self._offer_slot(claim)
         lines = self._read(claim)
-        if self._is_crowded(claim, lines):
-            lines = self._give_way(claim, lines, 0)
+        if self._is_crowded(claim) and lines[claim.wants[0].limit].is_just_full:
+            self._offer_slot(claim)
+            lines = self._read(claim)
         gone: set[str] = set()
         outrun = 0
         for _ in self._patience.rounds(f"The first in line for what {claim.claim_id} holds"):
@@ -191,43 +201,50 @@ class Release:
                 return refusal
             elsewhere.update({limit.key: limit for limit in refusal.seen})
 
-    def _is_crowded(self, claim: Claim, lines: dict[str, Line]) -> bool:
-        """Several slots are offered already: it would be outrun."""
-        if self._offer is not None or len(claim.wants) != 1:
+    def _is_crowded(self, claim: Claim) -> bool:
+        """Several slots are offered already, or were a moment ago: it would be outrun."""
+        if self._offer is not None or not claim.wants or claim.wants_several:
             return False
-        return lines[claim.wants[0].limit].left_to_others(claim, self._clock.now()) >= CROWD
+        return self._crowds.at(claim.wants[0].limit, self._clock.now()) >= CROWD
 
     def _give_way(self, claim: Claim, lines: dict[str, Line], outrun: int) -> dict[str, Line]:
         """Keep out of the way of the others: offer the slot, or let some time pass. Answers the lines as they are then."""
-        key, now = claim.wants[0].limit, self._clock.now()
-        if self._offer is None and not claim.wants_several and lines[key].is_just_full:
-            self._make(claim, Offer(claim_id=claim.claim_id, since=now, until=now + FRESH))
-        else:
-            if self._offer is not None and self._offer.until < now + FRESH / 2:
-                self._make(claim, replace(self._offer, until=now + FRESH))
-            self._patience.give_way(outrun)
+        if self._offer is None and not claim.wants_several:
+            if lines[claim.wants[0].limit].is_just_full:
+                self._offer_slot(claim)
+                return self._read(claim)
+        elif self._offer is not None and self._offer.until < self._clock.now() + FRESH / 2:
+            self._offer_slot(claim)
+        self._patience.give_way(outrun)
         return self._read(claim)
 
-    def _make(self, claim: Claim, offer: Offer) -> None:
-        """Raises:
-        LineChanged: there is no such slot; it was believed to be there.
+    def _offer_slot(self, claim: Claim) -> None:
+        """Offer the slot, or say that it is still offered.
+
+        Raises:
+            LineChanged: there is no such slot; it was believed to be there.
         """
-        if self._is_believed:
-            known = self._known(claim.claim_id)
-            is_held = known is not None and known.state is ClaimState.HELD
-            if known is None or not is_held or not known.wants_as(claim) or known.handed_to:
-                raise LineChanged
-            self._is_believed = False
-        self._offer = offer
-        self._patience.read(self._store.offer, claim.wants[0].limit, offer)
+        key, now = claim.wants[0].limit, self._clock.now()
+        new = Offer(claim_id=claim.claim_id, since=now, until=now + FRESH)
+        self._offer = new if self._offer is None else replace(self._offer, until=new.until)
+        believed = claim if self._is_believed else None
+        if not self._patience.read(self._store.offer, key, self._offer, believed=believed):
+            # It may have been written all the same, by a try before this one whose answer was lost.
+            self._patience.read(self._store.retract, key, self._offer)
+            self._offer = None
+            raise LineChanged
+        self._is_believed = False
 
     def _read(self, claim: Claim) -> dict[str, Line]:
-        count = PAGE if self._offer is None else 4 * PAGE
-        lines = {want.limit: self._lines.read(want.limit, count) for want in claim.wants}
-        for line in lines.values():
+        now, lines = self._clock.now(), dict[str, Line]()
+        for key in (want.limit for want in claim.wants):
+            # As many of the first who wait are left to others as have offered before.
+            line = self._lines.read(key, PAGE + 2 * self._crowds.at(key, now))
+            self._crowds.note(key, line.offered_by_others(claim, now), now)
             # What a call about this claim that died had offered.
             mine = [one for one in line.offers if one.claim_id == claim.claim_id]
             self._offer = self._offer or next(iter(mine), None)
+            lines[key] = line
         return lines
 
 

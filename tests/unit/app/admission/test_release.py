@@ -276,6 +276,67 @@ def test_who_finds_two_others_at_it_offers_before_it_tries(
     assert store.calls == {"claim": 1, "line": 2, "release": 1, "offer": 1}
 
 
+def met(admission: Admission, store: Meanwhile) -> None:
+    """A release of this process has just seen two others offer their slots."""
+    for number, name in enumerate(("h1", "h2")):
+        store.store.offer(POOL, offer_of(name, timedelta(microseconds=-1 - number)))
+    admission.release("h0")
+    store.calls.clear()
+
+
+def test_where_others_offered_a_moment_ago_it_offers_before_it_looks(
+    admission: Admission, store: Meanwhile
+) -> None:
+    met(admission, store)
+
+    granted = admission.release("h3", wants=[Want(limit=POOL)])
+
+    assert names(granted) == ["w3"]
+    assert store.calls == {"offer": 1, "line": 1, "release": 1}
+
+
+def test_a_crowd_of_more_than_a_second_ago_is_forgotten(
+    admission: Admission, store: Meanwhile, clock: Clock
+) -> None:
+    met(admission, store)
+    clock.moment += timedelta(seconds=2.1)
+
+    granted = admission.release("h3", wants=[Want(limit=POOL)])
+
+    assert names(granted) == ["w0"]
+    assert store.calls == {"line": 1, "release": 1}
+
+
+def test_a_crowd_that_has_gone_is_noticed_at_the_next_look(
+    admission: Admission, store: Meanwhile
+) -> None:
+    met(admission, store)
+    for name in ("h1", "h2"):
+        store.store.retract(
+            POOL, next(o for o in store.store.line(POOL, 9).offers if o.claim_id == name)
+        )
+
+    first = admission.release("h3", wants=[Want(limit=POOL)])
+    store.calls.clear()
+    second = admission.release("h2", wants=[Want(limit=POOL)])
+
+    assert names(first) + names(second) == ["w0", "w1"]
+    assert store.calls == {"line": 1, "release": 1}
+
+
+def test_an_offer_too_many_goes_with_its_slot_where_nobody_waits(
+    admission: Admission, store: Meanwhile
+) -> None:
+    met(admission, store)
+    for name in WAITERS:
+        admission.cancel(name)
+
+    admission.release("h3", wants=[Want(limit=POOL)])
+
+    assert sorted(offers(store)) == ["h1", "h2"]
+    assert "h3" not in admission.holders(POOL)
+
+
 def test_an_offer_is_renewed_while_its_release_is_at_it(
     admission: Admission, store: Meanwhile, clock: Clock, other: Admission
 ) -> None:
