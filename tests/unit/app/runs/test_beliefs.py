@@ -119,6 +119,17 @@ def test_of_first_steps_in_pools_it_is_known_which_has_its_slots_from_its_run(
     assert nothing_is_held(tg)
 
 
+def test_what_a_run_has_left_of_its_claim_is_known_at_its_end(world: Make) -> None:
+    tg = world(SETTINGS, fan=FAN)
+    seen = watched(tg)
+
+    run_id = tg.submit("fan")
+    tg.settle()
+
+    assert seen.right == [*steps_of(run_id, 1, 2), f"run/{run_id}/kept"]
+    assert (seen.wrong, nothing_is_held(tg)) == ([], True)
+
+
 def test_a_single_first_step_in_a_pool_is_not_guessed_at(world: Make) -> None:
     tg = world(SETTINGS, single=SINGLE)
     seen = watched(tg)
