@@ -232,6 +232,20 @@ class TestConnections:
         with pytest.raises(ConnectionClosedError):
             wire(peer.url).send({}, b"{}")
 
+    def test_a_header_of_two_lines_is_not_sent(self, peer: Peer) -> None:
+        """Which a secret has whose file ends with a newline."""
+        with pytest.raises(ValueError, match="more than one line"):
+            wire(peer.url).send({"x-amz-security-token": "secret\n"}, b"{}")
+
+        assert peer.requests == []
+
+    def test_an_answer_in_chunks_is_read(self, peer: Peer) -> None:
+        head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+        peer.answers = [head + b"2\r\n{}\r\n0\r\n\r\n", answer({"n": 2})]
+        to = wire(peer.url)
+
+        assert [to.send({}, b"{}").body for _ in range(2)] == [b"{}", b'{"n": 2}']
+
     def test_the_names_of_headers_are_in_lower_case(self, peer: Peer) -> None:
         peer.answers = [answer({}, X_Amzn_RequestId="r")]
 
