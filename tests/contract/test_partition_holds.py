@@ -21,7 +21,7 @@ def holds(engine: str) -> PartitionHolds:
 
 
 def hold(run_id: str, *members: object) -> Hold:
-    return Hold(run_id=run_id, members=frozenset(map(str, members)))
+    return Hold(holder=run_id, members=frozenset(map(str, members)))
 
 
 def test_a_member_is_taken_by_one_run_and_the_other_is_told_by_which(holds: PartitionHolds) -> None:

@@ -15,6 +15,9 @@ from tidegate.domain.conflict import SKIPPED, lines_of
 _NAMESPACE = uuid.UUID("6f1d3c5e-0a57-5c0e-9d7e-71de6a7e0001")
 
 
+AT_TURN = "~"
+
+
 class RunStatus(StrEnum):
     QUEUED = "QUEUED"
     """Waits for the limits on runs."""
@@ -120,6 +123,8 @@ class Run:
     """When it was admitted."""
     canceling_at: datetime | None = None
     """When it began to be stopped."""
+    turn: int = 0
+    """How often it has given its slots back, because another run made a partition of it. See ``app/runs/late.py``."""
     finished_at: datetime | None = None
     reason: str | None = None
     """Why it failed or was cancelled, in one sentence."""
@@ -144,6 +149,11 @@ class Run:
         """What it becomes, being stopped: a run that a clock or a failed step stops, fails."""
         is_canceled = self.stop_cause in (None, StopCause.CANCEL)
         return RunStatus.CANCELED if is_canceled else RunStatus.FAILURE
+
+    @property
+    def holder(self) -> str:
+        """As what it holds partitions: what it took at a turn is not mixed up with what it takes at the next."""
+        return f"{self.run_id}{AT_TURN}{self.turn}" if self.turn else self.run_id
 
     @property
     def was_stopped(self) -> bool:
@@ -231,8 +241,9 @@ def step_claim_id(run_id: str, index: int, attempt: int) -> str:
     return f"step/{run_id}/{index}/{attempt}"
 
 
-def run_claim_id(run_id: str) -> str:
-    return f"run/{run_id}"
+def run_claim_id(run_id: str, turn: int = 0) -> str:
+    """Of the slots it holds from its admission to its end; a claim that was given back is not used again."""
+    return f"run/{run_id}/turn/{turn}" if turn else f"run/{run_id}"
 
 
 def line_claim_id(run_id: str) -> str:

@@ -52,13 +52,17 @@ class RunStore(Protocol):
         reason: str | None = None,
         lost_to: tuple[str, ...] = (),
         stop_cause: StopCause | None = None,
+        turn: int | None = None,
     ) -> Run | None:
-        """Change the status if it is one of ``leaves``; each sets its time.
+        """Change the status if it is one of ``leaves``; each sets its time. ``turn``: and if it is at this one.
 
         ``stop_cause`` goes with CANCELING.
 
         Answers the run after the change; None if the run is not there or its status is not one of ``leaves``.
         """
+
+    def next_turn(self, run_id: str, turn: int) -> Run | None:
+        """Begin the turn after ``turn``. Answers the run then; None: it is not QUEUED, or not at that turn."""
 
     def keep(self, run: Run) -> None:
         """What is written of this run, which is not over, expires as if it had been written now."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -268,3 +269,52 @@ class TestMove:
         reason = stored(runs).reason or ""
         assert reason.startswith("bad ? byte x")
         assert (len(reason), reason[-3:]) == (2000, "...")
+
+
+class TestTurn:
+    def test_turns_follow_each_other_once(self, runs: RunStore, new_run: Any) -> None:
+        runs.create(new_run())
+
+        answers = [runs.next_turn("run-1", turn) for turn in (1, 0, 0, 1, 1)]
+
+        assert [None if one is None else one.turn for one in answers] == [None, 1, None, 2, None]
+        assert stored(runs) == replace(new_run(), turn=2)
+
+    def test_a_run_that_is_not_queued_has_no_other_turn(self, runs: RunStore, new_run: Any) -> None:
+        runs.create(new_run(status=RunStatus.STARTING))
+
+        assert runs.next_turn("run-1", 0) is None
+        assert runs.next_turn("gone", 0) is None
+        assert runs.get("gone") is None
+
+    def test_a_run_begins_at_its_turn_alone(self, runs: RunStore, new_run: Any) -> None:
+        runs.create(new_run())
+        runs.next_turn("run-1", 0)
+        starting = {"leaves": RUN_LEAVES[RunStatus.STARTING], "to": RunStatus.STARTING, "at": AT}
+
+        assert runs.move("run-1", turn=0, **starting) is None
+        assert runs.move("run-1", turn=2, **starting) is None
+        moved = runs.move("run-1", turn=1, **starting)
+
+        assert moved is not None
+        assert (moved.turn, moved.status) == (1, RunStatus.STARTING)
+
+    def test_the_first_turn_is_one_too(self, runs: RunStore, new_run: Any) -> None:
+        runs.create(new_run())
+        starting = {"leaves": RUN_LEAVES[RunStatus.STARTING], "to": RunStatus.STARTING, "at": AT}
+
+        assert runs.move("run-1", turn=1, **starting) is None
+        assert runs.move("run-1", turn=0, **starting) is not None
+
+    def test_of_those_that_begin_it_and_those_that_end_its_turn_one_does(
+        self, runs: RunStore, new_run: Any, at_once: Any
+    ) -> None:
+        runs.create(new_run())
+        starting = {"leaves": RUN_LEAVES[RunStatus.STARTING], "to": RunStatus.STARTING, "at": AT}
+
+        answers = at_once(
+            [lambda: runs.next_turn("run-1", 0)] * 4
+            + [lambda: runs.move("run-1", turn=0, **starting)] * 4
+        )
+
+        assert sum(one is not None for one in answers) == 1

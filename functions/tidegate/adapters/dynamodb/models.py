@@ -121,6 +121,7 @@ class RunRow(RunsTable):
     reason = UnicodeAttribute(null=True)
     lost_to = UnicodeSetAttribute(null=True)
     stop_cause = UnicodeAttribute(null=True)
+    turn = NumberAttribute(null=True)
     asked = PackedAttribute()
     """What the run was asked to do and never changes: tags, run config, assets. Packed, because each change of the
     status pays for the whole item."""

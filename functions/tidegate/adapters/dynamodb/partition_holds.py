@@ -62,7 +62,7 @@ class DynamoPartitionHolds:
             [HoldsRow.taken.delete(set(hold.members)), HoldsRow.holds.delete({hold.text})],
             HoldsRow.holds.contains(hold.text),
         )
-        return hold.run_id in _row(asset, row, found).awaited
+        return hold.holder in _row(asset, row, found).awaited
 
     def wait(self, holder: str, order: str, run_id: str, *, expires_at: datetime) -> None:
         """1 write unit."""
@@ -78,7 +78,7 @@ class DynamoPartitionHolds:
             HoldsRow,
             f"{HOLDS}{asset}",
             row,
-            [HoldsRow.awaited.add({hold.run_id})],
+            [HoldsRow.awaited.add({hold.holder})],
             HoldsRow.holds.contains(hold.text),
         )
         return is_held

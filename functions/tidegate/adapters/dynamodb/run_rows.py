@@ -64,6 +64,7 @@ def run_row(run: Run) -> RunRow:
         finished_at=run.finished_at,
         reason=storable(run.reason),
         lost_to=set(run.lost_to) or None,
+        turn=run.turn or None,
         asked=asked,
     )
 
@@ -112,6 +113,7 @@ def run_of(row: RunRow) -> Run:
         reason=row.reason,
         lost_to=tuple(sorted(row.lost_to or ())),
         stop_cause=None if row.stop_cause is None else StopCause(row.stop_cause),
+        turn=int(row.turn or 0),
     )
 
 

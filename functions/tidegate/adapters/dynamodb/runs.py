@@ -48,6 +48,12 @@ def status_in(kind: type[RunRow | StepStateRow], statuses: frozenset[Any]) -> Co
     return condition
 
 
+def at_turn(turn: int) -> Condition:
+    """The first turn is not written down."""
+    condition: Condition = RunRow.turn == turn if turn else RunRow.turn.does_not_exist()
+    return condition
+
+
 def may_begin(leaves: frozenset[StepStatus | None], attempt: int) -> Condition:
     """As ``may_leave``; and an attempt that failed is followed by the next, never by itself."""
     condition = may_leave(leaves - {StepStatus.UP_FOR_RETRY}, attempt)
@@ -144,8 +150,9 @@ class DynamoRunStore:
         reason: str | None = None,
         lost_to: tuple[str, ...] = (),
         stop_cause: StopCause | None = None,
+        turn: int | None = None,
     ) -> Run | None:
-        """Key: pk run id, sk ``run``. Condition: status in ``leaves``. 1 write unit for each KB, and 2 for the index.
+        """Key: pk run id, sk ``run``. Condition: status in ``leaves``, and the turn. 1 write unit for each KB, and 2 for the index.
 
         Index ``by_status`` loses the old entry and, unless the run succeeded, gains a new one.
         """
@@ -166,9 +173,17 @@ class DynamoRunStore:
             actions.append(RunRow.lost_to.set(set(lost_to)))
         if stop_cause is not None:
             actions.append(RunRow.stop_cause.set(stop_cause))
-        row, moved = write.update(
-            "runs.move", RunRow, run_id, RUN, actions, status_in(RunRow, leaves)
-        )
+        allowed = status_in(RunRow, leaves)
+        if turn is not None:
+            allowed &= at_turn(turn)
+        row, moved = write.update("runs.move", RunRow, run_id, RUN, actions, allowed)
+        return run_of(row) if row is not None and moved else None
+
+    def next_turn(self, run_id: str, turn: int) -> Run | None:
+        """Key: pk run id, sk ``run``. Condition: QUEUED, and the turn. 1 write unit for each KB."""
+        allowed = status_in(RunRow, frozenset({RunStatus.QUEUED})) & at_turn(turn)
+        actions = [RunRow.turn.set(turn + 1)]
+        row, moved = write.update("runs.next_turn", RunRow, run_id, RUN, actions, allowed)
         return run_of(row) if row is not None and moved else None
 
     def find(

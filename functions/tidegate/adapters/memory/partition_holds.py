@@ -49,7 +49,7 @@ class MemoryPartitionHolds:
                 self._rows[asset, row] = replace(
                     was, taken=was.taken - hold.members, holds=was.holds - {hold.text}
                 )
-            return hold.run_id in was.awaited
+            return hold.holder in was.awaited
 
     def wait(self, holder: str, order: str, run_id: str, *, expires_at: datetime) -> None:
         with self._lock:
@@ -60,7 +60,7 @@ class MemoryPartitionHolds:
             was = self.row(asset, row)
             if hold.text not in was.holds:
                 return False
-            self._rows[asset, row] = replace(was, awaited=was.awaited | {hold.run_id})
+            self._rows[asset, row] = replace(was, awaited=was.awaited | {hold.holder})
             return True
 
     def waits(self, holder: str, count: int) -> list[tuple[str, str]]:

@@ -49,10 +49,11 @@ class MemoryRunStore:
         reason: str | None = None,
         lost_to: tuple[str, ...] = (),
         stop_cause: StopCause | None = None,
+        turn: int | None = None,
     ) -> Run | None:
         with self._lock:
             run = self._runs.get(run_id)
-            if run is None or run.status not in leaves:
+            if run is None or run.status not in leaves or turn not in (None, run.turn):
                 return None
             run = replace(
                 run,
@@ -65,6 +66,14 @@ class MemoryRunStore:
                 stop_cause=stop_cause or run.stop_cause,
             )
             self._runs[run_id] = run
+            return run
+
+    def next_turn(self, run_id: str, turn: int) -> Run | None:
+        with self._lock:
+            run = self._runs.get(run_id)
+            if run is None or run.status is not RunStatus.QUEUED or run.turn != turn:
+                return None
+            run = self._runs[run_id] = replace(run, turn=turn + 1)
             return run
 
     def keep(self, run: Run) -> None:

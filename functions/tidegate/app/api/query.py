@@ -201,7 +201,7 @@ def definitions(services: Services) -> dict[str, Any]:
 
 def why_queued(services: Services, run: Run) -> dict[str, Any] | None:
     """Why a run waits: for a limit, or for another run that makes a partition which it is to make; None: it does not."""
-    waiting = explain(services, run_claim_id(run.run_id))
+    waiting = explain(services, run_claim_id(run.run_id, run.turn))
     blocked = blocked_by(services, run) if waiting is None else None
     if blocked is None:
         return waiting

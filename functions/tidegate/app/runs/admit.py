@@ -11,7 +11,13 @@ from tidegate.app.runs.conflict import give_up_place, take_place
 from tidegate.app.runs.deadlines import watch
 from tidegate.app.runs.finish import finish
 from tidegate.app.runs.give_way import gives_way, hold_or_give_way
-from tidegate.app.runs.holding import give_up_partitions, hold_partitions
+from tidegate.app.runs.holding import (
+    give_up_partitions,
+    hold_partitions,
+    takes_before,
+    wait_for_partitions,
+)
+from tidegate.app.runs.late import end_turn
 from tidegate.app.runs.launch import launch
 from tidegate.app.services import Services
 from tidegate.domain.claim import ClaimState
@@ -78,12 +84,17 @@ def admit_all(services: Services, run_ids: Sequence[str]) -> None:
 
 
 def _has_partitions(services: Services, run: Run) -> bool:
-    """Take what the run makes, before it asks for slots. False: it waits for another run, or has given way to one."""
+    """Take what the run makes, before it asks for slots, unless it takes it late. False: it waits for another run, or has given way to one."""
     if run.status is not RunStatus.QUEUED:
         return True
     if gives_way(run):
         return not hold_or_give_way(services, run).was_stopped
-    return hold_partitions(services, run) is None
+    if run.turn:
+        launch(services, end_turn(services, run, run.turn - 1))
+    if takes_before(services, run):
+        return hold_partitions(services, run) is None
+    # At its first turn it asks for slots straight away: nearly always nobody is in its way.
+    return run.turn == 0 or wait_for_partitions(services, run) is None
 
 
 def _look_again(services: Services, run_id: str, *, is_granted: bool = False) -> None:

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from tidegate.app.admission.patience import Patience
 from tidegate.app.admission.release import RETENTION
-from tidegate.app.runs.holding import give_up_partitions
+from tidegate.app.runs.holding import give_up_partitions, turn_of
 from tidegate.app.runs.planning import declared_plan
 from tidegate.app.services import Services
 from tidegate.domain.admission import ready
@@ -52,12 +52,12 @@ def claim_of(services: Services, run: Run) -> Claim:
     more, said = _for_first_step(services, run, plan)
     wants = (*wants_of_run(run, services.settings), *more)
     return Claim(
-        claim_id=run_claim_id(run.run_id),
+        claim_id=run_claim_id(run.run_id, run.turn),
         wants=wants,
         priority=run.priority,
         enqueued_at=place_in_line(run, run.created_at, services.settings),
         fair=share_of(run, wants, services.settings),
-        launch={"kind": "run", "run_id": run.run_id, **said},
+        launch={"kind": "run", "run_id": run.run_id, **turn_of(run), **said},
     )
 
 
@@ -100,7 +100,7 @@ def step_released(
     outlives = goes_on or len(plan.steps) > 1
     may_be_first = attempt == 1 and index in plan.roots and begins_in_pools(plan, run)
     if may_be_first and outlives:
-        whole = services.admission.claim(run_claim_id(run.run_id))
+        whole = services.admission.claim(run_claim_id(run.run_id, run.turn))
     if plan.step(index).pools or services.executor_of(run).is_limited:
         wants: tuple[Want, ...] = ()
         if is_held and (whole is not None or not may_be_first):
@@ -127,9 +127,9 @@ def _first_slots_free(services: Services, run: Run, index: int, claim: Claim | N
     return _swap(services, claim, pools - held)
 
 
-def first_step_began(services: Services, run_id: str) -> list[Claim]:
+def first_step_began(services: Services, run: Run) -> list[Claim]:
     """Give back what the run held for beginning ahead of its first step, now that one of them has its slots."""
-    claim = services.admission.claim(run_claim_id(run_id))
+    claim = services.admission.claim(run_claim_id(run.run_id, run.turn))
     if claim is None or not claim.launched or AHEAD not in claim.launch:
         return []
     return _swap(services, claim, {claim.launch[AHEAD]})
@@ -143,11 +143,12 @@ def first_steps_meanwhile(services: Services, claim: Claim) -> list[Claim]:
     run_id = claim.launch["run_id"]
     if first is None:
         began = any(row.started_at is not None for row in services.store.runs.steps(run_id))
-        return first_step_began(services, run_id) if began else []
+        run = services.store.runs.get(run_id) if began else None
+        return [] if run is None else first_step_began(services, run)
     row, run = services.store.runs.step(run_id, first), services.store.runs.get(run_id)
     if run is None or row is None or not (row.is_attempt_over or row.attempt > 1):
         return []
-    now = services.admission.claim(run_claim_id(run_id))
+    now = services.admission.claim(run_claim_id(run_id, run.turn))
     return _first_slots_free(services, run, first, now)
 
 
@@ -162,7 +163,7 @@ def run_released(
     give_up_partitions(services, run)
     release, granted = services.admission.release, list[Claim]()
     wants = wants_of_run(run, services.settings) if is_held and plan is not None else ()
-    whole = run_claim_id(run.run_id)
+    whole = run_claim_id(run.run_id, run.turn)
     if plan is None or not begins_in_pools(plan, run):
         granted += release(whole, wants=wants)
     else:

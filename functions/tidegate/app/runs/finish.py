@@ -43,7 +43,7 @@ def finish(
         promise_retry(services, ended)
     tell_backfill(services, ended)
     is_held = moved is not None and moved.started_at is not None
-    return run_released(services, run, plan_if_known(services, run), is_held=is_held)
+    return run_released(services, ended, plan_if_known(services, ended), is_held=is_held)
 
 
 def tell_ended(services: Services, run: Run) -> None:

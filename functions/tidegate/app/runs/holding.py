@@ -1,6 +1,7 @@
 """Holding: a run of partitioned assets takes its partitions before it asks for slots, and keeps them until it is over.
 
-So no two runs make the same partition of the same asset at once, whoever asks for them. What a run wants it takes in one
+So no two runs make the same partition of the same asset at once, whoever asks for them. A run that lets others go first takes
+its partitions later, when it has its slots: see ``late.py``. What a run wants it takes in one
 order, the same for all runs, and keeps while it waits for the next; nobody who has slots waits for a partition. So no two
 runs wait for each other.
 
@@ -22,12 +23,14 @@ from tidegate.app.services import Services
 from tidegate.domain.claim import order_key_of
 from tidegate.domain.limit import place_in_line
 from tidegate.domain.partitions.definition import PartitionsDefinition, from_json
-from tidegate.domain.partitions.hold import Blocked, Hold, HoldRow
+from tidegate.domain.partitions.hold import Blocked, Hold, HoldRow, OnRunning, on_running
 from tidegate.domain.partitions.range_keys import range_of
 from tidegate.domain.partitions.state import by_row, key_of
 from tidegate.domain.run import Run, RunStatus
 from tidegate.errors import DeploymentError, NotFoundError
 
+TURN = "turn"
+"""In ``Claim.launch``, of a run that takes its partitions late: at which turn it asked for the slots."""
 MOST_TOLD = 25
 """Runs that one call tells of the end of another. If more wait, another call goes on."""
 REMEMBERED = timedelta(days=400)
@@ -47,7 +50,7 @@ class _Wanted:
 
     def blocked(self, member: str, holder: Hold) -> Blocked:
         key = key_of(self.definition, self.row, member)
-        return Blocked(asset=self.asset, partition=key, run_id=holder.run_id)
+        return Blocked(asset=self.asset, partition=key, run_id=holder.run_id, holder=holder.holder)
 
 
 def hold_partitions(services: Services, run: Run, *, waits: bool = True) -> Blocked | None:
@@ -65,8 +68,30 @@ def hold_partitions(services: Services, run: Run, *, waits: bool = True) -> Bloc
     return None
 
 
+def wait_for_partitions(services: Services, run: Run) -> Blocked | None:
+    """See whether all partitions of the run are free, and take none. It is told when those it waits for may be.
+
+    Raises:
+        DeploymentError, NotFoundError: the run's manifest, or its job in there, is gone.
+    """
+    for _ in _PATIENCE.rounds(f"Partitions of run {run.run_id}"):
+        found = _against(services, run)
+        if found is None:
+            return None
+        wanted, member, holder = found
+        if not _is_buried(services, wanted, holder) and _wait(services, run, wanted, holder):
+            return wanted.blocked(member, holder)
+    raise AssertionError  # rounds() has raised
+
+
 def blocked_by(services: Services, run: Run) -> Blocked | None:
     """What a queued run waits for now; None: for no partition."""
+    found = _against(services, run)
+    return None if found is None else found[0].blocked(*found[1:])
+
+
+def _against(services: Services, run: Run) -> tuple[_Wanted, str, Hold] | None:
+    """The first that the run wants and another has: which member it is, and what that one has."""
     rows: dict[tuple[str, str], HoldRow] = {}
     wanted = list(_wanted(services, run))
     if run.partition_key is None:
@@ -79,7 +104,7 @@ def blocked_by(services: Services, run: Run) -> Blocked | None:
             row = rows.get((one.asset, one.row))
         against = None if row is None else row.against(one.hold)
         if against is not None:
-            return one.blocked(*against)
+            return one, *against
     return None
 
 
@@ -90,19 +115,41 @@ def is_waiting(services: Services, run: Run) -> bool:
     if holder is None or holder.status.is_finished:
         return False
     order = _order(services, run)
-    return services.store.partition_holds.is_waiting(holder.run_id, order)
+    assert blocked is not None
+    return services.store.partition_holds.is_waiting(blocked.holder, order)
 
 
 def give_up_partitions(services: Services, run: Run) -> None:
-    """The run is over: it holds no partition any more, and those who wait for it go on. Twice is once."""
+    """The run holds no partition any more, since it is over or its turn is; those who wait for it go on. Twice is once."""
     holds = services.store.partition_holds
     awaited = []
     for asset, row, hold in _held(services, run):
         if hold is None or _PATIENCE.read(holds.give_up, asset, row, hold):
             awaited.append((asset, row))
-    if awaited and _tell(services, run.run_id):
-        for asset, row in awaited:
-            _PATIENCE.read(holds.all_told, asset, row, run.run_id)
+    if not awaited:
+        return
+    while not _tell(services, run.holder):
+        if run.status.is_finished:
+            services.queue.enqueue(run.run_id)  # another call goes on
+            return
+    for asset, row in awaited:
+        _PATIENCE.read(holds.all_told, asset, row, run.holder)
+
+
+def is_late(run: Run) -> bool:
+    """It lets live runs go first, so it takes its partitions when it has its slots, not before."""
+    return run.yields and makes_partitions(run) and on_running(run.tags) is OnRunning.WAIT
+
+
+def takes_before(services: Services, run: Run) -> bool:
+    """It takes its partitions before it asks for slots: at once, or when it has let live runs go first for long enough."""
+    now = services.clock.now()
+    return not is_late(run) or place_in_line(run, run.created_at, services.settings) <= now
+
+
+def turn_of(run: Run) -> dict[str, int]:
+    """What the claim of the run says of its turn."""
+    return {TURN: run.turn} if is_late(run) else {}
 
 
 def makes_partitions(run: Run) -> bool:
@@ -129,7 +176,7 @@ def _assets(services: Services, run: Run) -> dict[str, PartitionsDefinition]:
 def _wanted(services: Services, run: Run) -> Iterator[_Wanted]:
     for asset, definition in _assets(services, run).items():
         for row, members in sorted(by_row(places_of(services, run, definition)).items()):
-            hold = Hold(run_id=run.run_id, members=frozenset(map(str, members)))
+            hold = Hold(holder=run.holder, members=frozenset(map(str, members)))
             yield _Wanted(asset=asset, row=row, hold=hold, definition=definition)
 
 
@@ -148,9 +195,9 @@ def _held(services: Services, run: Run) -> Iterator[tuple[str, str, Hold | None]
         return
     for asset in assets:
         for row in services.store.partition_holds.rows(asset):
-            found = row.of(run.run_id)
+            found = row.of(run.holder)
             yield from ((asset, row.row, hold) for hold in found)
-            if not found and run.run_id in row.awaited:
+            if not found and run.holder in row.awaited:
                 yield asset, row.row, None
 
 
@@ -162,12 +209,11 @@ def _take(services: Services, run: Run, wanted: _Wanted, *, waits: bool) -> Bloc
         against = refused.against(wanted.hold)
         if against is None:
             continue
-        blocked, holder = wanted.blocked(*against), against[1]
-        other = services.store.runs.get(holder.run_id)
-        if other is None or other.status.is_finished:
-            _bury(services, wanted, holder, is_known=other is not None)
-        elif not waits or _wait(services, run, wanted, holder):
-            return blocked
+        member, holder = against
+        if _is_buried(services, wanted, holder):
+            continue
+        if not waits or _wait(services, run, wanted, holder):
+            return wanted.blocked(member, holder)
     raise AssertionError  # rounds() has raised
 
 
@@ -194,27 +240,37 @@ def _try(services: Services, wanted: _Wanted) -> HoldRow | None:
     raise AssertionError  # rounds() has raised
 
 
-def _bury(services: Services, wanted: _Wanted, holder: Hold, *, is_known: bool) -> None:
-    """Give up what a run holds that is over: a call that should have done so died, or is about to."""
+def _is_buried(services: Services, wanted: _Wanted, holder: Hold) -> bool:
+    """Whether the run that holds it is over, or that turn of it: then it is given up here."""
+    other = services.store.runs.get(holder.run_id)
+    is_over = other is None or other.status.is_finished
+    if not is_over and other is not None and other.turn <= holder.turn:
+        return False
+    _bury(services, wanted, holder, is_over=is_over and other is not None)
+    return True
+
+
+def _bury(services: Services, wanted: _Wanted, holder: Hold, *, is_over: bool) -> None:
+    """Give up what is held for nobody: a call that should have done so died, or is about to."""
     holds = services.store.partition_holds
     if not _PATIENCE.read(holds.give_up, wanted.asset, wanted.row, holder):
         return
-    if is_known:
+    if is_over:
         services.queue.enqueue(holder.run_id)  # which goes through all that it held
         return
-    for order, run_id in _PATIENCE.read(holds.waits, holder.run_id, MOST_TOLD):
+    for order, run_id in _PATIENCE.read(holds.waits, holder.holder, MOST_TOLD):
         services.queue.enqueue(run_id)
-        _PATIENCE.read(holds.waits_no_more, holder.run_id, order)
+        _PATIENCE.read(holds.waits_no_more, holder.holder, order)
 
 
 def _wait(services: Services, run: Run, wanted: _Wanted, holder: Hold) -> bool:
     """Write that the run waits for another. False: that one holds it no longer."""
     holds, order = services.store.partition_holds, _order(services, run)
     until = services.clock.now() + REMEMBERED
-    _PATIENCE.read(holds.wait, holder.run_id, order, run.run_id, expires_at=until)
+    _PATIENCE.read(holds.wait, holder.holder, order, run.run_id, expires_at=until)
     if _PATIENCE.read(holds.announce, wanted.asset, wanted.row, holder):
         return True
-    _PATIENCE.read(holds.waits_no_more, holder.run_id, order)
+    _PATIENCE.read(holds.waits_no_more, holder.holder, order)
     return False
 
 
@@ -224,20 +280,21 @@ def _order(services: Services, run: Run) -> str:
     return order_key_of(run.priority, at, run.run_id)
 
 
-def _tell(services: Services, run_id: str) -> bool:
-    """Let those go on who wait for a run that is over, the first of them first. False: more wait; another call goes on."""
+def _tell(services: Services, holder: str) -> bool:
+    """Let those go on who wait for a run, the first of them first. False: more may wait."""
     holds = services.store.partition_holds
-    waits = _PATIENCE.read(holds.waits, run_id, MOST_TOLD)
+    waits = _PATIENCE.read(holds.waits, holder, MOST_TOLD)
     for order, waiting_id in waits:
         waiting = services.store.runs.get(waiting_id)
-        if waiting is not None and waiting.status is RunStatus.QUEUED:
+        if (
+            waiting is not None
+            and waiting.status is RunStatus.QUEUED
+            and takes_before(services, waiting)
+        ):
             try:
                 hold_partitions(services, waiting)
             except (DeploymentError, NotFoundError):
                 pass  # the queue function ends it
         services.queue.enqueue(waiting_id)
-        _PATIENCE.read(holds.waits_no_more, run_id, order)
-    if len(waits) == MOST_TOLD:
-        services.queue.enqueue(run_id)
-        return False
-    return True
+        _PATIENCE.read(holds.waits_no_more, holder, order)
+    return len(waits) < MOST_TOLD

@@ -17,6 +17,8 @@ from tidegate.app.runs.claim import (
 )
 from tidegate.app.runs.deadlines import watch
 from tidegate.app.runs.finish import finish, publish
+from tidegate.app.runs.holding import TURN
+from tidegate.app.runs.late import give_back, take_late
 from tidegate.app.runs.planning import declared_plan, plan_if_known, plan_of
 from tidegate.app.runs.reuse import left_out
 from tidegate.app.runs.stop import stop_late_step
@@ -60,15 +62,21 @@ def launch(services: Services, claims: Iterable[Claim]) -> None:
 
 
 def _start_run(services: Services, claim: Claim) -> list[Claim]:
-    run_id = claim.launch["run_id"]
+    refused = take_late(services, claim)
+    if refused is not None:
+        return refused
+    run_id, turn = claim.launch["run_id"], claim.launch.get(TURN)
     runs = services.store.runs
     moved = runs.move(
         run_id,
         leaves=RUN_LEAVES[RunStatus.STARTING],
         to=RunStatus.STARTING,
         at=services.clock.now(),
+        turn=turn,
     )
     run = moved or runs.get(run_id)
+    if run is not None and turn not in (None, run.turn):
+        return give_back(services, run, claim)
     if run is None or run.status not in LIVE:
         return _not_started(services, run, claim)
     try:

@@ -73,5 +73,5 @@ def start_step(
     if run.was_stopped:
         return stop_late_step(services, run, plan, index)
     if services.settings.op_granularity_run_buffer and index in plan.roots:
-        return first_step_began(services, run.run_id)
+        return first_step_began(services, run)
     return []

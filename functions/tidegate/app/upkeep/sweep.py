@@ -158,7 +158,7 @@ class _Sweep:
             self._services.blobs.put(SWEPT, json.dumps({"until": now}).encode())
 
     def _look_at_queued(self, run: Run) -> None:
-        claim = self._services.admission.claim(run_claim_id(run.run_id))
+        claim = self._services.admission.claim(run_claim_id(run.run_id, run.turn))
         if self._is_superseded(run):
             return
         is_held_up = claim is None and is_waiting(self._services, run)
@@ -170,10 +170,15 @@ class _Sweep:
         elif (deadline := overdue(self._services, run)) and self._is_old(deadline.at):
             self._count("unexpired", run_id=run.run_id)
             expire(self._services, run, deadline)
-        elif claim is not None and claim.state is ClaimState.DONE:
+        elif claim is not None and claim.state is ClaimState.DONE and self._is_at(run):
             self._count("abandoned", run_id=run.run_id)
             reason = "Its place in the queue was given up before it began."
             launch(self._services, finish(self._services, run, RunStatus.FAILURE, reason=reason))
+
+    def _is_at(self, run: Run) -> bool:
+        """It has not begun another turn, with a claim of its own, since it was read."""
+        now = self._services.store.runs.get(run.run_id)
+        return now is not None and now.turn == run.turn
 
     def _is_superseded(self, run: Run) -> bool:
         """Another run has its place in a line, and nobody has told it."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from tidegate.domain.conflict import SKIPPED
+from tidegate.domain.run import AT_TURN
 from tidegate.errors import RequestError
 
 ON_RUNNING_TAG = "tidegate/on_running"
@@ -32,28 +33,37 @@ class OnRunning(StrEnum):
 class Hold:
     """Members of one row that one run holds, or wants."""
 
-    run_id: str
+    holder: str
+    """The run, with its turn: ``Run.holder``."""
     members: frozenset[str]
+
+    @property
+    def run_id(self) -> str:
+        return self.holder.partition(AT_TURN)[0]
+
+    @property
+    def turn(self) -> int:
+        return int(self.holder.partition(AT_TURN)[2] or 0)
 
     @property
     def text(self) -> str:
         """How it is kept: one member as it is, several as ranges, or listed, compressed."""
         if len(self.members) == 1:
-            return f"{self.run_id}#={next(iter(self.members))}"
+            return f"{self.holder}#={next(iter(self.members))}"
         listed = json.dumps(_listed(self.members), separators=(",", ":"))
         if len(listed) < LONG:
-            return f"{self.run_id}#+{listed}"
-        return f"{self.run_id}#*{base64.b64encode(zlib.compress(listed.encode(), 6)).decode()}"
+            return f"{self.holder}#+{listed}"
+        return f"{self.holder}#*{base64.b64encode(zlib.compress(listed.encode(), 6)).decode()}"
 
     @classmethod
     def read(cls, text: str) -> Hold:
-        run_id, _, said = text.partition("#")
+        holder, _, said = text.partition("#")
         kind, listed = said[:1], said[1:]
         if kind == "=":
-            return cls(run_id=run_id, members=frozenset({listed}))
+            return cls(holder=holder, members=frozenset({listed}))
         if kind == "*":
             listed = zlib.decompress(base64.b64decode(listed)).decode()
-        return cls(run_id=run_id, members=_members(json.loads(listed)))
+        return cls(holder=holder, members=_members(json.loads(listed)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,18 +76,18 @@ class HoldRow:
     holds: frozenset[str] = frozenset()
     """Each a ``Hold.text``."""
     awaited: frozenset[str] = frozenset()
-    """Runs for which others wait."""
+    """Holders for which others wait."""
     version: int = 0
     """Grows whenever something is taken."""
 
-    def of(self, run_id: str) -> tuple[Hold, ...]:
+    def of(self, holder: str) -> tuple[Hold, ...]:
         """What a run holds here: all that it makes of this row, or nothing."""
-        return tuple(Hold.read(one) for one in self.holds if one.startswith(f"{run_id}#"))
+        return tuple(Hold.read(one) for one in self.holds if one.startswith(f"{holder}#"))
 
     def against(self, wanted: Hold) -> tuple[str, Hold] | None:
         """The first member that another run holds, and what that run holds; None: all are free, or its own."""
         for text in sorted(self.holds):
-            if not text.startswith(f"{wanted.run_id}#"):
+            if not text.startswith(f"{wanted.holder}#"):
                 hold = Hold.read(text)
                 both = hold.members & wanted.members
                 if both:
@@ -93,6 +103,7 @@ class Blocked:
     partition: str
     run_id: str
     """The run that holds it."""
+    holder: str
 
     def __str__(self) -> str:
         return f"partition {self.partition} of {self.asset} is being made by run {self.run_id}"

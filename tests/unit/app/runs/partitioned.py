@@ -104,3 +104,19 @@ def left(tg: Any) -> Any:
 
 
 NOTHING: Any = ([], [])
+
+
+def backfilled(tg: Any, *assets: str, key: str | None = KEYS[0], **tags: str) -> str:
+    return make(tg, *assets, key=key, backfill="b", **tags)
+
+
+def play(tg: Any, run_id: str) -> None:
+    """To the end of what the run does now, and what the queue function makes of it."""
+    tg.play(
+        next(
+            name
+            for name, one in tg.launcher.started.items()
+            if one["run_id"] == run_id and name not in tg._completed
+        )
+    )
+    tg.settle_wake_ups()

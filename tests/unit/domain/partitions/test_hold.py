@@ -21,24 +21,24 @@ RUN = "01941f29-7c00-7000-8000-000000000001"
     ],
 )
 def test_a_hold_is_read_as_it_was_written(members: set[str]) -> None:
-    hold = Hold(run_id=RUN, members=frozenset(members))
+    hold = Hold(holder=RUN, members=frozenset(members))
 
     assert Hold.read(hold.text) == hold
 
 
 def test_a_whole_row_of_windows_is_a_range() -> None:
-    hold = Hold(run_id=RUN, members=frozenset(map(str, range(1024))))
+    hold = Hold(holder=RUN, members=frozenset(map(str, range(1024))))
 
     assert hold.text == f"{RUN}#+[[0,1023]]"
 
 
 def test_a_run_is_not_in_its_own_way() -> None:
-    hold = Hold(run_id=RUN, members=frozenset({"1", "2"}))
+    hold = Hold(holder=RUN, members=frozenset({"1", "2"}))
     row = HoldRow(asset="a", row="r", taken=hold.members, holds=frozenset({hold.text}))
 
     assert row.against(hold) is None
     assert row.of(RUN) == (hold,)
-    assert row.against(Hold(run_id="two", members=frozenset({"2", "3"}))) == ("2", hold)
+    assert row.against(Hold(holder="two", members=frozenset({"2", "3"}))) == ("2", hold)
 
 
 def test_a_policy_that_is_none_is_refused() -> None:
