@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from benchmarks.table import machine
 
-MODULES = ("start_up", "steps", "admission", "backfills", "month")
+MODULES = ("start_up", "steps", "admission", "holds", "backfills", "month")
 
 
 def main() -> None:
