@@ -243,24 +243,29 @@ def _try(services: Services, wanted: _Wanted) -> HoldRow | None:
 def _is_buried(services: Services, wanted: _Wanted, holder: Hold) -> bool:
     """Whether the run that holds it is over, or that turn of it: then it is given up here."""
     other = services.store.runs.get(holder.run_id)
-    is_over = other is None or other.status.is_finished
-    if not is_over and other is not None and other.turn <= holder.turn:
+    is_its_turn = other is not None and other.turn <= holder.turn
+    if other is not None and is_its_turn and not other.status.is_finished:
         return False
-    _bury(services, wanted, holder, is_over=is_over and other is not None)
+    _bury(services, wanted, holder, ends_itself=is_its_turn)
     return True
 
 
-def _bury(services: Services, wanted: _Wanted, holder: Hold, *, is_over: bool) -> None:
-    """Give up what is held for nobody: a call that should have done so died, or is about to."""
+def _bury(services: Services, wanted: _Wanted, holder: Hold, *, ends_itself: bool) -> None:
+    """Give up what is held for nobody: a call that should have done so died, or is about to.
+
+    ``ends_itself``: sent to the queue, the run gives up all that is held under this name, and tells who waits.
+    """
     holds = services.store.partition_holds
     if not _PATIENCE.read(holds.give_up, wanted.asset, wanted.row, holder):
         return
-    if is_over:
-        services.queue.enqueue(holder.run_id)  # which goes through all that it held
+    if ends_itself:
+        services.queue.enqueue(holder.run_id)
         return
-    for order, run_id in _PATIENCE.read(holds.waits, holder.holder, MOST_TOLD):
-        services.queue.enqueue(run_id)
-        _PATIENCE.read(holds.waits_no_more, holder.holder, order)
+    while waits := _PATIENCE.read(holds.waits, holder.holder, MOST_TOLD):
+        for order, run_id in waits:
+            services.queue.enqueue(run_id)
+            _PATIENCE.read(holds.waits_no_more, holder.holder, order)
+    _PATIENCE.read(holds.all_told, wanted.asset, wanted.row, holder.holder)
 
 
 def _wait(services: Services, run: Run, wanted: _Wanted, holder: Hold) -> bool:

@@ -10,6 +10,7 @@ import pytest
 from tests.unit.app.deaths import dies, lost
 from tests.unit.app.runs.partitioned import (
     ALL,
+    DAYS,
     KEYS,
     NOTHING,
     MakeWorld,
@@ -28,6 +29,8 @@ from tidegate.app.runs.cancel import cancel
 from tidegate.app.runs.late import give_back
 from tidegate.app.runs.launch import launch
 from tidegate.app.upkeep.sweep import sweep
+from tidegate.domain.partitions.hold import Hold
+from tidegate.domain.partitions.state import place_of
 from tidegate.domain.run import run_claim_id
 from tidegate.domain.settings import Settings
 
@@ -240,3 +243,26 @@ def test_in_any_order_all_runs_end_and_no_two_make_a_partition_at_once(
     assert statuses(tg, *runs) == ["SUCCESS"] * len(runs)
     assert left(tg) == NOTHING
     assert in_use(tg) == {}
+
+
+def test_who_waits_for_what_a_late_call_took_at_a_turn_that_is_over_goes_on(
+    world_of: MakeWorld,
+) -> None:
+    tg = guarded(world_of(ALL, TWO))
+    live, late = make(tg), backfilled(tg)
+    tg.settle()
+    assert tg.store.runs.get(late).turn == 1
+    waiting = make(tg)
+    tg.wake_ups.waiting.clear()
+    holds, place = tg.store.partition_holds, place_of(DAYS, KEYS[0])
+    assert place is not None
+    stale = Hold(holder=late, members=frozenset({str(place.member)}))
+    holds.take("raw", place.row, stale)
+    holds.wait(late, "1", waiting, expires_at=tg.clock.now())
+    holds.announce("raw", place.row, stale)
+
+    another = make(tg)
+    tg.settle()
+
+    assert statuses(tg, live, late, waiting, another) == ["SUCCESS"] * 4
+    assert left(tg) == NOTHING
