@@ -18,6 +18,7 @@ from typing import Any
 from benchmarks.distant import DistantStore
 from benchmarks.releasers import Rate, in_processes, in_threads
 from benchmarks.table import machine, show
+from benchmarks.turns import Turns
 from tidegate.adapters.dynamodb.admission import DynamoAdmissionStore
 from tidegate.adapters.dynamodb.admission_rows import claim_row, wait_row
 from tidegate.adapters.dynamodb.models_admission import AdmissionTable
@@ -118,7 +119,7 @@ def dynoxide() -> Iterator[Bench]:
 
 @contextmanager
 def memory() -> Iterator[Bench]:
-    yield Bench("memory", MemoryAdmissionStore())
+    yield Bench("memory", MemoryAdmissionStore(lock=Turns()))
 
 
 ENGINES = (memory, dynoxide)

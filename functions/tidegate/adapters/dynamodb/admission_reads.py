@@ -60,7 +60,7 @@ class AdmissionReads:
         """1 read unit for each 4 KB: at most 2 for the pages the protocol reads."""
         rows = _from("line", limit_pk(key), LIMIT, count + 2)
         limit = limit_of(row_of(rows.pop(0))) if rows and sk_of(rows[0]) == LIMIT else None
-        offers = [offer_of(row_of(one)) for one in rows[:count] if sk_of(one).startswith(OFFER)]
+        offers = [offer_of(one) for one in rows[:count] if sk_of(one).startswith(OFFER)]
         return Line(
             limit=limit,
             offers=tuple(offers),

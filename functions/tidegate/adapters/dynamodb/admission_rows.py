@@ -24,6 +24,8 @@ from tidegate.domain.rate import Rate
 Item = Mapping[str, Mapping[str, Any]]
 """A row as DynamoDB has it: for each attribute, its type and value."""
 
+_MOMENT = AdmissionTable.offered_at
+
 LIMIT = "limit"
 FAIR = "fair#"
 HOLD = "hold#"
@@ -129,10 +131,14 @@ def offer_row(key: str, offer: Offer) -> AdmissionTable:
     )
 
 
-def offer_of(row: AdmissionTable) -> Offer:
+def offer_of(item: Item) -> Offer:
     # offer#<time>#<claim id>, and a claim id may have any character.
-    claim_id = row.sk.split("#", 2)[2]
-    return Offer(claim_id=claim_id, since=row.offered_at, until=row.offered_until)
+    claim_id = sk_of(item).split("#", 2)[2]
+    since, until = (
+        _MOMENT.deserialize(item[name]["S"])  # type: ignore[no-untyped-call]
+        for name in ("offered_at", "offered_until")
+    )
+    return Offer(claim_id=claim_id, since=since, until=until)
 
 
 def standing_row(standing: Standing) -> AdmissionTable:

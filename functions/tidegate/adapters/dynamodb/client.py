@@ -18,7 +18,8 @@ from botocore.awsrequest import AWSPreparedRequest, HeadersDict
 from botocore.exceptions import ClientError
 
 from tidegate.adapters.answers import NO_ANSWER, kind_of
-from tidegate.adapters.dynamodb.wire import Answer, Signer, Wire, read, written
+from tidegate.adapters.dynamodb.http_answer import Answer
+from tidegate.adapters.dynamodb.wire import Signer, Wire, read, written
 from tidegate.errors import ThrottledError, UnavailableError
 
 ON_ROWS = frozenset(

@@ -14,8 +14,7 @@ import json
 import ssl
 import weakref
 import zlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -30,6 +29,8 @@ from botocore.exceptions import (
 from botocore.httpsession import get_cert_path
 from botocore.parsers import ResponseParserError
 from urllib3.util.wait import wait_for_read
+
+from tidegate.adapters.dynamodb.http_answer import Answer, read_answer
 
 SERVICE = "dynamodb"
 CONTENT_TYPE = "application/x-amz-json-1.0"
@@ -48,15 +49,6 @@ class Credentials(Protocol):
     def token(self) -> str | None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What came back. The names of headers are in lower case."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-
 def written(parameters: Mapping[str, Any]) -> bytes:
     """The body of a request."""
     return json.dumps(parameters, default=_binary, separators=(",", ":")).encode()
@@ -73,11 +65,13 @@ def read(answer: Answer, url: str) -> dict[str, Any]:
     if said is not None and int(said) != zlib.crc32(answer.body):
         raise ConnectionClosedError(endpoint_url=url)
     try:
-        parsed = json.loads(answer.body, object_hook=_unbinary if b'"B' in answer.body else None)
+        parsed = json.loads(answer.body)
     except ValueError as error:
         raise ResponseParserError(f"The answer is not JSON: {answer.body[:200]!r}") from error
     if not isinstance(parsed, dict):
         raise ResponseParserError(f"The answer is no JSON object: {answer.body[:200]!r}")
+    for item in _items(parsed):
+        _to_bytes(item.values())
     if answer.status >= http.client.MULTIPLE_CHOICES:
         code = str(parsed.pop("__type", answer.status)).rpartition("#")[2]
         message = parsed.get("message", parsed.get("Message", ""))
@@ -169,13 +163,8 @@ class Wire:
         try:
             # In one piece, which HTTPConnection.request() does not do: the other side is woken once.
             connection.sock.sendall(_head(headers, body) + body)
-            with http.client.HTTPResponse(connection.sock, method="POST") as response:
-                response.begin()
-                answer = Answer(
-                    status=response.status,
-                    headers={name.lower(): value for name, value in response.getheaders()},
-                    body=response.read(),
-                )
+            with connection.sock.makefile("rb") as stream:
+                answer = read_answer(stream)
         except BaseException as error:
             connection.close()
             if isinstance(error, TimeoutError):
@@ -183,7 +172,7 @@ class Wire:
             if isinstance(error, OSError | http.client.HTTPException):
                 raise ConnectionClosedError(endpoint_url=self.url, error=error) from error
             raise
-        if response.will_close:
+        if answer.is_last:
             connection.close()
         else:
             self._idle.append(connection)
@@ -248,15 +237,34 @@ def _binary(value: Any) -> str:
     raise TypeError(f"{type(value).__name__} is no attribute value")
 
 
-def _unbinary(value: dict[str, Any]) -> dict[str, Any]:
-    """An attribute value, if it is one, with its bytes."""
-    if len(value) == 1:
-        one, many = value.get("B"), value.get("BS")
-        if isinstance(one, str):
-            return {"B": base64.b64decode(one)}
-        if isinstance(many, list):
-            return {"BS": [base64.b64decode(text) for text in many]}
-    return value
+def _items(answer: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """All items and keys of an answer, whatever it answers."""
+    yield from answer.get("Items", ())
+    yield from (
+        answer[name] for name in ("Item", "Attributes", "LastEvaluatedKey") if name in answer
+    )
+    for items in answer.get("Responses", {}).values():
+        yield from items
+    for reason in answer.get("CancellationReasons", ()):
+        yield reason.get("Item", {})
+    for keys in answer.get("UnprocessedKeys", {}).values():
+        yield from keys["Keys"]
+    for requests in answer.get("UnprocessedItems", {}).values():
+        for request in requests:
+            yield from (one.get("Item") or one["Key"] for one in request.values())
+
+
+def _to_bytes(values: Iterable[dict[str, Any]]) -> None:
+    """Attribute values as JSON has them: those that are bytes are in base64."""
+    for value in values:
+        if "B" in value:
+            value["B"] = base64.b64decode(value["B"])
+        elif "BS" in value:
+            value["BS"] = [base64.b64decode(one) for one in value["BS"]]
+        elif "M" in value:
+            _to_bytes(value["M"].values())
+        elif "L" in value:
+            _to_bytes(value["L"])
 
 
 def _close(connections: list[http.client.HTTPConnection]) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from bisect import insort
+from bisect import bisect_left, insort
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime
 
@@ -39,10 +40,15 @@ from tidegate.ports import Change
 
 
 class MemoryAdmissionStore:
-    def __init__(self, audit: MemoryAuditStore | None = None) -> None:
-        """``audit`` takes the changes of limits."""
+    def __init__(
+        self,
+        audit: MemoryAuditStore | None = None,
+        *,
+        lock: AbstractContextManager[object] | None = None,
+    ) -> None:
+        """``audit`` takes the changes of limits. ``lock`` may be entered again by the thread that has it."""
         self._audit = audit or MemoryAuditStore()
-        self._lock = threading.RLock()
+        self._lock = threading.RLock() if lock is None else lock
         self._limits: dict[str, LimitRows] = {}
         self._queues: dict[str, QueueRows] = {}
         self._claims: dict[str, Claim] = {}
@@ -81,7 +87,9 @@ class MemoryAdmissionStore:
     def retract(self, key: str, offer: Offer) -> None:
         with self._lock:
             offers = self._rows(key).offers
-            offers[:] = [one for one in offers if one.order_key != offer.order_key]
+            place = bisect_left(offers, offer.order_key, key=lambda one: one.order_key)
+            if place < len(offers) and offers[place].order_key == offer.order_key:
+                del offers[place]
 
     def queue(self, queue: str, count: int) -> Queue:
         with self._lock:

@@ -19,7 +19,8 @@ from moto import mock_aws
 from tests.unit.adapters.dynamodb.peer import CLOSES, Peer, answer, refusal
 from tidegate.adapters.dynamodb.client import Client
 from tidegate.adapters.dynamodb.connection import DeploymentConnection
-from tidegate.adapters.dynamodb.wire import Answer, Wire
+from tidegate.adapters.dynamodb.http_answer import Answer
+from tidegate.adapters.dynamodb.wire import Wire
 
 GET = {"TableName": "t", "Key": {"pk": {"S": "p"}}}
 WRITE = {"TransactItems": [{"Put": {"TableName": "t", "Item": {"pk": {"S": "p"}}}}]}

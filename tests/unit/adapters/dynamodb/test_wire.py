@@ -31,12 +31,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.adapters.dynamodb.peer import CLOSES, SILENT, Peer, answer
-from tidegate.adapters.dynamodb.wire import Answer, Signer, Wire, read, written
+from tidegate.adapters.dynamodb.http_answer import Answer
+from tidegate.adapters.dynamodb.wire import Signer, Wire, read, written
 
 URL = "https://dynamodb.eu-west-1.amazonaws.com"
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 SERVICE = get_session().get_service_model("dynamodb")
-ITEM = {"pk": {"S": "p"}, "data": {"B": b"\x00\xff"}, "more": {"BS": [b"a", b"b"]}}
+ITEM = {
+    "pk": {"S": "p"},
+    "data": {"B": b"\x00\xff"},
+    "more": {"BS": [b"a", b"b"]},
+    "deep": {"M": {"one": {"L": [{"B": b"c"}, {"N": "1"}]}}},
+}
+KEY = {"pk": {"B": b"\xfe"}}
 TEXTS = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=40)
 
 
@@ -120,6 +127,37 @@ class TestBodies:
 
         assert parsed["Item"] == ITEM
         assert parsed == theirs(given, "GetItem")
+
+    @pytest.mark.parametrize(
+        ("operation", "document"),
+        [
+            ("Query", {"Items": [ITEM, ITEM], "Count": 2, "LastEvaluatedKey": KEY}),
+            ("UpdateItem", {"Attributes": ITEM}),
+            (
+                "BatchGetItem",
+                {"Responses": {"t": [ITEM]}, "UnprocessedKeys": {"t": {"Keys": [KEY]}}},
+            ),
+            (
+                "BatchWriteItem",
+                {
+                    "UnprocessedItems": {
+                        "t": [{"PutRequest": {"Item": ITEM}}, {"DeleteRequest": {"Key": KEY}}]
+                    }
+                },
+            ),
+            ("GetItem", {}),
+        ],
+    )
+    def test_bytes_are_found_wherever_an_answer_has_items(
+        self, operation: str, document: dict[str, Any]
+    ) -> None:
+        given = Answer(200, {}, written(document))
+
+        parsed = read(given, URL)
+
+        assert {name: parsed[name] for name in document} == document
+        other = theirs(given, operation)
+        assert {name: other[name] for name in document} == document
 
     def test_an_attribute_of_that_name_is_no_binary_one(self) -> None:
         item = {"B": {"S": "text"}, "BS": {"L": [{"S": "text"}]}}
