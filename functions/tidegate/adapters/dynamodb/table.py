@@ -14,7 +14,12 @@ from botocore.exceptions import ClientError
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.connection import Connection
 from pynamodb.constants import NULL
-from pynamodb.exceptions import DoesNotExist, PynamoDBException, TransactWriteError
+from pynamodb.exceptions import (
+    AttributeNullError,
+    DoesNotExist,
+    PynamoDBException,
+    TransactWriteError,
+)
 from pynamodb.models import Model
 
 from tidegate.adapters.answers import BOTOCORE_ERRORS, kind_of
@@ -56,6 +61,22 @@ class ControlTable(Model):
             if attribute is not None and NULL not in value:
                 values[name] = attribute.deserialize(attribute.get_value(value))
         return row
+
+    def serialize(self, null_check: bool = True) -> dict[str, dict[str, Any]]:
+        """The row as DynamoDB is sent it. As PynamoDB's own, but it looks at what the row has.
+
+        Raises:
+            AttributeNullError: it lacks an attribute that every row has.
+        """
+        attributes, item = self.get_attributes(), dict[str, dict[str, Any]]()
+        for name, value in self.attribute_values.items():
+            kept = None if value is None else attributes[name].serialize(value)
+            if kept is not None:
+                item[attributes[name].attr_name] = {attributes[name].attr_type: kept}
+        for name, attribute in attributes.items() if null_check else ():
+            if not attribute.null and attribute.attr_name not in item:
+                raise AttributeNullError(name)
+        return item
 
     def _set_defaults(self, _user_instantiated: bool = True) -> None:
         """There are none, and PynamoDB looks for them at every attribute of every row."""
