@@ -135,8 +135,7 @@ def offer_of(item: Item) -> Offer:
     # offer#<time>#<claim id>, and a claim id may have any character.
     claim_id = sk_of(item).split("#", 2)[2]
     since, until = (
-        _MOMENT.deserialize(item[name]["S"])  # type: ignore[no-untyped-call]
-        for name in ("offered_at", "offered_until")
+        _MOMENT.deserialize(item[name]["S"]) for name in ("offered_at", "offered_until")
     )
     return Offer(claim_id=claim_id, since=since, until=until)
 

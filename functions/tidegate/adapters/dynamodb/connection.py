@@ -31,6 +31,11 @@ class DeploymentConnection(Connection):
         super().__init__(**settings)
         self._client_lock = threading.Lock()
 
+    def send_pre_boto_callback(self, *_: Any) -> None:
+        """Nobody listens to PynamoDB's signals here, and sending them takes time at every call."""
+
+    send_post_boto_callback = send_pre_boto_callback
+
     @property
     def client(self) -> Any:
         if not _is_usable(self._client):

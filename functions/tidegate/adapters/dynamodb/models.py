@@ -18,11 +18,11 @@ from pynamodb.attributes import (
     TTLAttribute,
     UnicodeAttribute,
     UnicodeSetAttribute,
-    UTCDateTimeAttribute,
 )
 from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 
 from tidegate.adapters.dynamodb.models_admission import AdmissionTable
+from tidegate.adapters.dynamodb.moment import MomentAttribute
 from tidegate.adapters.dynamodb.packed import PackedAttribute
 from tidegate.adapters.dynamodb.table import ControlTable
 
@@ -109,15 +109,15 @@ class RunRow(RunsTable):
     job = UnicodeAttribute()
     manifest = UnicodeAttribute()
     status = UnicodeAttribute()
-    created_at = UTCDateTimeAttribute()
+    created_at = MomentAttribute()
     function = UnicodeAttribute(null=True)
     task_definition = UnicodeAttribute(null=True)
     location = UnicodeAttribute(null=True)
     partition_key = UnicodeAttribute(null=True)
     run_key = UnicodeAttribute(null=True)
-    started_at = UTCDateTimeAttribute(null=True)
-    canceling_at = UTCDateTimeAttribute(null=True)
-    finished_at = UTCDateTimeAttribute(null=True)
+    started_at = MomentAttribute(null=True)
+    canceling_at = MomentAttribute(null=True)
+    finished_at = MomentAttribute(null=True)
     reason = UnicodeAttribute(null=True)
     lost_to = UnicodeSetAttribute(null=True)
     stop_cause = UnicodeAttribute(null=True)
@@ -136,10 +136,10 @@ class StepStateRow(RunsTable):
     reason = UnicodeAttribute(null=True)
     failed = BooleanAttribute(null=True)
     fingerprint = UnicodeAttribute(null=True)
-    waiting_at = UTCDateTimeAttribute(null=True)
-    started_at = UTCDateTimeAttribute(null=True)
-    finished_at = UTCDateTimeAttribute(null=True)
-    retry_at = UTCDateTimeAttribute(null=True)
+    waiting_at = MomentAttribute(null=True)
+    started_at = MomentAttribute(null=True)
+    finished_at = MomentAttribute(null=True)
+    retry_at = MomentAttribute(null=True)
     ecs_from = NumberAttribute(null=True)
 
 
@@ -188,7 +188,7 @@ class AssetRow(AssetsTable):
     order = UnicodeAttribute()
     """Time and run of the materialization: only a greater one replaces it."""
     run_id = UnicodeAttribute()
-    at = UTCDateTimeAttribute()
+    at = MomentAttribute()
     partition = UnicodeAttribute(null=True)
     """In row ``latest``: the partition made last, whose own row holds the rest."""
     data_version = UnicodeAttribute(null=True)
@@ -233,7 +233,7 @@ class AuditTable(ControlTable):
 class AuditRow(AuditTable):
     action = UnicodeAttribute()
     by = UnicodeAttribute()
-    at = UTCDateTimeAttribute()
+    at = MomentAttribute()
     subject = UnicodeAttribute(null=True)
     """Of the row under the change's id."""
     said = PackedAttribute()

@@ -26,10 +26,10 @@ from pynamodb.attributes import (
     TTLAttribute,
     UnicodeAttribute,
     UnicodeSetAttribute,
-    UTCDateTimeAttribute,
 )
 from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 
+from tidegate.adapters.dynamodb.moment import MomentAttribute
 from tidegate.adapters.dynamodb.packed import PackedAttribute
 from tidegate.adapters.dynamodb.table import ControlTable
 
@@ -56,7 +56,7 @@ class Unlaunched(GlobalSecondaryIndex["AdmissionTable"]):  # type: ignore[no-unt
         projection = KeysOnlyProjection()
 
     unlaunched = UnicodeAttribute(hash_key=True)
-    granted_at = UTCDateTimeAttribute(range_key=True)
+    granted_at = MomentAttribute(range_key=True)
 
 
 SHARDS = 4
@@ -97,16 +97,16 @@ class AdmissionTable(ControlTable):
     units = NumberAttribute(null=True)
 
     # An offer.
-    offered_at = UTCDateTimeAttribute(null=True)
-    offered_until = UTCDateTimeAttribute(null=True)
+    offered_at = MomentAttribute(null=True)
+    offered_until = MomentAttribute(null=True)
 
     # A claim, and in the same form a claim that waits.
     state = UnicodeAttribute(null=True)
     asked = PackedAttribute(null=True)
     """What never changes: wants, priority, when it was enqueued, what to launch."""
     waiting_on = UnicodeAttribute(null=True)
-    waiting_since = UTCDateTimeAttribute(null=True)
-    granted_at = UTCDateTimeAttribute(null=True)
+    waiting_since = MomentAttribute(null=True)
+    granted_at = MomentAttribute(null=True)
     unlaunched = UnicodeAttribute(null=True)
     launched = BooleanAttribute(null=True)
     handed_to = UnicodeSetAttribute(null=True)

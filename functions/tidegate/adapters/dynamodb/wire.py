@@ -51,7 +51,7 @@ class Credentials(Protocol):
 
 def written(parameters: Mapping[str, Any]) -> bytes:
     """The body of a request."""
-    return json.dumps(parameters, default=_binary, separators=(",", ":")).encode()
+    return _ENCODER.encode(parameters).encode()
 
 
 def read(answer: Answer, url: str) -> dict[str, Any]:
@@ -235,6 +235,9 @@ def _binary(value: Any) -> str:
     if isinstance(value, bytes | bytearray):
         return base64.b64encode(value).decode()
     raise TypeError(f"{type(value).__name__} is no attribute value")
+
+
+_ENCODER = json.JSONEncoder(separators=(",", ":"), default=_binary)
 
 
 def _items(answer: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

@@ -200,11 +200,12 @@ class Lines:
 
     def _in_order(self, lines: Mapping[str, Line]) -> Iterator[tuple[str, Candidate]]:
         """Who waits in these lines, first come first, as far as the lines were read."""
-        entries = sorted(
+        entries = [
             (rank_of(entry), key, place)
             for key, line in lines.items()
             for place, entry in enumerate(line.entries)
-        )
+        ]
+        entries.sort()
         for number, (rank, key, place) in enumerate(entries):
             entry = lines[key].entries[place]
             if isinstance(entry, Claim):

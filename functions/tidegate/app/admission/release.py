@@ -238,8 +238,8 @@ class Release:
     def _read(self, claim: Claim) -> dict[str, Line]:
         now, lines = self._clock.now(), dict[str, Line]()
         for key in (want.limit for want in claim.wants):
-            # As many of the first who wait are left to others as have offered before.
-            line = self._lines.read(key, PAGE + 2 * self._crowds.at(key, now))
+            # All offers, and as many of the first who wait as are left to others, with some to spare.
+            line = self._lines.read(key, max(PAGE, 2 * self._crowds.at(key, now) + 4))
             self._crowds.note(key, line.offered_by_others(claim, now), now)
             # What a call about this claim that died had offered.
             mine = [one for one in line.offers if one.claim_id == claim.claim_id]
