@@ -8,7 +8,7 @@ log. So there are no threads.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -97,8 +97,8 @@ class Call:
     """Step at which it began this time."""
     gave: bool = False
     """It granted a claim and could not record by which call, there being no claim of its own yet."""
-    moved: tuple[str, ...] = ()
-    """Queues it has put into another line: they are on their way until it is over."""
+    moves: dict[str, int] = field(default_factory=dict)
+    """Queues it has put into another line, and at which step: they are on their way until it is over."""
     store: LoggedStore | None = None
     crowds: DrawnCrowds | None = None
     admission: Admission | None = None
@@ -111,7 +111,7 @@ class Call:
 
     def again(self) -> Call:
         return Call(
-            name=self.name, op=self.op, began=self.began, subject=self.subject, moved=self.moved
+            name=self.name, op=self.op, began=self.began, subject=self.subject, moves=self.moves
         )
 
 

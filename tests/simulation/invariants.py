@@ -46,6 +46,8 @@ class Invariants:
         """Claims whose ``acquire`` came back, and at which step."""
         self.stood: dict[str, int] = {}
         """Queues, and the step at which the call that last put them into another line was over."""
+        self.moved: dict[str, int] = {}
+        """Queues, and at which step they were last put into another line."""
         self.lowered: dict[str, int] = {}
         """Limits, and the step at which their capacity was last lowered."""
         self.seen: dict[tuple[int, str], int] = {}

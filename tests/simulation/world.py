@@ -179,7 +179,9 @@ class World(Invariants):
             return
         self.going.remove(call)
         call.forget()
-        self.stood.update(dict.fromkeys(call.moved, self.step))
+        for queue, step in call.moves.items():
+            if self.moved[queue] == step:  # no other call has moved it since
+                self.stood[queue] = self.step
         self._answered(call, answer)
 
     def _access(self, call: Call, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -230,7 +232,7 @@ class World(Invariants):
         if name == "stand" and answer:
             queue = (args[0] or args[1]).queue
             self.stood[queue] = MOST_STEPS
-            call.moved += (queue,)
+            self.moved[queue] = call.moves[queue] = self.step
         if name == "release" and answer is None and kwargs["to"] is not None:
             self.check_hand_off(call, args[0], kwargs["to"], before)
         if name == "grant" and answer is None:
