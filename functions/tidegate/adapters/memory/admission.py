@@ -188,13 +188,12 @@ class MemoryAdmissionStore:
             refusal = refusal_of_change(self._limits, claim, to, changes, spend, closing)
             if refusal is not None:
                 return refusal
-            self._let_go(claim)
+            self._let_go(claim, to)
             if offer is not None:
                 self.retract(claim.wants[0].limit, offer)
             if to is not None:
                 self._leave_queue(to)
                 self._hold(to)
-                self._record(claim.claim_id, to.claim_id)
                 for want in to.wants:
                     self._create(want)
             for key, change in changes.items():
@@ -362,8 +361,12 @@ class MemoryAdmissionStore:
         for want in claim.wants:
             self._rows(want.limit).holds[claim.claim_id] = want.units
 
-    def _let_go(self, claim: Claim) -> None:
-        self._claims[claim.claim_id] = replace(self._claims[claim.claim_id], state=ClaimState.DONE)
+    def _let_go(self, claim: Claim, to: Claim | None) -> None:
+        was = self._claims[claim.claim_id]
+        known = to is None or to.claim_id in was.handed_to
+        handed_to = was.handed_to if known or to is None else (*was.handed_to, to.claim_id)
+        done = replace(was, state=ClaimState.DONE, handed_to=handed_to)
+        self._claims[claim.claim_id] = done
         self._unlaunched.pop(claim.claim_id, None)
         for want in claim.wants:
             self._limits[want.limit].holds.pop(claim.claim_id, None)
