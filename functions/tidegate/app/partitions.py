@@ -180,23 +180,24 @@ def keys_for_step(services: Services, run: Run, assets: Iterable[str]) -> tuple[
 
 
 def mark(services: Services, run: Run, assets: Iterable[str], state: str) -> None:
-    """Record what happens to the run's partitions of these assets. Twice is once."""
+    """Record what happens to the run's partitions of these assets. Twice is once.
+
+    If it is lost which they are, nothing is recorded: that must not keep a step, or the run, from its end.
+    """
     manifest = services.manifests.get(run.manifest)
     for key in assets:
         document = manifest.assets[key]["partitions"]
         if document is not None:
-            places = places_of(services, run, from_json(document))
-            version = manifest.assets[key].get("code_version")
-            services.store.partition_states.mark(key, state, places, code_version=version)
+            with suppress(DeploymentError):
+                places = places_of(services, run, from_json(document))
+                version = manifest.assets[key].get("code_version")
+                services.store.partition_states.mark(key, state, places, code_version=version)
 
 
 def mark_stopped(services: Services, run: Run, plan: RunPlan | None) -> None:
     """None of the partitions of a run that was stopped is in progress any more."""
     for step in () if plan is None else plan.all_steps():
-        with suppress(
-            DeploymentError
-        ):  # which they are is lost: that must not keep the run from its end
-            mark(services, run, step.assets, "ended")
+        mark(services, run, step.assets, "ended")
 
 
 def places_of(services: Services, run: Run, definition: PartitionsDefinition) -> list[Place]:

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
-from botocore.awsrequest import AWSPreparedRequest, HeadersDict
+from botocore.awsrequest import AWSPreparedRequest
 from botocore.exceptions import ClientError
 
 from tidegate.adapters.answers import NO_ANSWER, kind_of
@@ -128,8 +128,8 @@ class Client:
     ) -> Answer:
         frozen, now = credentials.get_frozen_credentials(), datetime.now(UTC)
         headers |= self._signer.headers(operation, body, frozen, now)
-        named: Any = HeadersDict(headers)
-        prepared = AWSPreparedRequest("POST", self._wire.url, named, body, False)
+        shown: Any = headers
+        prepared = AWSPreparedRequest("POST", self._wire.url, shown, body, False)
         _, response = self.meta.events.emit_until_response(
             f"before-send.dynamodb.{operation}", request=prepared
         )

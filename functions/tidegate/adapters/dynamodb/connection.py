@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from typing import Any
+from urllib.parse import urlsplit
 
 from botocore.config import Config
 from botocore.session import get_session
@@ -52,7 +53,7 @@ class DeploymentConnection(Connection):
             read_timeout=READ_SECONDS,
             max_pool_connections=CONNECTIONS,
             retries={
-                "total_max_attempts": max(1, self._max_retry_attempts_exception),
+                "total_max_attempts": 1 + self._max_retry_attempts_exception,
                 "mode": "standard",
             },
             account_id_endpoint_mode="disabled",
@@ -64,13 +65,19 @@ class DeploymentConnection(Connection):
             "dynamodb", self.region, endpoint_url=self.host, config=config
         )
         url = plain.meta.endpoint_url
-        if get_environ_proxies(url):
-            return plain  # Botocore knows how to speak through one.
+        if not _is_direct(url):
+            return plain
         trusted = session.get_config_variable("ca_bundle") or os.environ.get("REQUESTS_CA_BUNDLE")
         wire = Wire(
             url, trusted=trusted, connect_seconds=CONNECT_SECONDS, read_seconds=READ_SECONDS
         )
         return Client(plain, wire, tries_again=self._max_retry_attempts_exception > 0)
+
+
+def _is_direct(url: str) -> bool:
+    """There is no proxy on the way, nor a path before ``/``: with those botocore knows how to deal."""
+    parts = urlsplit(url)
+    return parts.path in ("", "/") and parts.scheme not in get_environ_proxies(url)
 
 
 def _is_usable(client: Any) -> bool:

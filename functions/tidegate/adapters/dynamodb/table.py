@@ -27,7 +27,8 @@ from tidegate.adapters.dynamodb.connection import DeploymentConnection
 
 DEFAULT_PREFIX = "tidegate"
 RETRIES = 3
-"""Tries after the first: one at once, then by botocore, 25 ms apart at first (1 s when throttled), doubling."""
+"""Tries of botocore after its first, 25 ms apart at first (1 s when throttled), doubling. Its first comes at once after one on
+the short way (``client.py``)."""
 
 CONDITION_FAILED = "ConditionalCheckFailed"
 """Cancellation reason code of a transaction item whose condition did not hold."""

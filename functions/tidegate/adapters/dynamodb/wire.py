@@ -62,7 +62,7 @@ def read(answer: Answer, url: str) -> dict[str, Any]:
         ResponseParserError: the body is not JSON.
     """
     said = answer.headers.get("x-amz-crc32")
-    if said is not None and int(said) != zlib.crc32(answer.body):
+    if said is not None and said != str(zlib.crc32(answer.body)):
         raise ConnectionClosedError(endpoint_url=url)
     try:
         parsed = json.loads(answer.body)
@@ -241,18 +241,16 @@ _ENCODER = json.JSONEncoder(separators=(",", ":"), default=_binary)
 
 
 def _items(answer: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """All items and keys of an answer, whatever it answers."""
-    yield from answer.get("Items", ())
-    yield from (
-        answer[name] for name in ("Item", "Attributes", "LastEvaluatedKey") if name in answer
-    )
-    for items in answer.get("Responses", {}).values():
+    """All items and keys of an answer, whatever it answers. What is null is not there."""
+    yield from answer.get("Items") or ()
+    yield from (answer.get(name) or {} for name in ("Item", "Attributes", "LastEvaluatedKey"))
+    for items in (answer.get("Responses") or {}).values():
         yield from items
-    for reason in answer.get("CancellationReasons", ()):
-        yield reason.get("Item", {})
-    for keys in answer.get("UnprocessedKeys", {}).values():
+    for reason in answer.get("CancellationReasons") or ():
+        yield reason.get("Item") or {}
+    for keys in (answer.get("UnprocessedKeys") or {}).values():
         yield from keys["Keys"]
-    for requests in answer.get("UnprocessedItems", {}).values():
+    for requests in (answer.get("UnprocessedItems") or {}).values():
         for request in requests:
             yield from (one.get("Item") or one["Key"] for one in request.values())
 

@@ -59,11 +59,20 @@ def admit(services: Services, run_id: str) -> None:
         return
     grant = services.admission.acquire(claim)
     if grant.claim.state is ClaimState.DONE:
-        give_up_partitions(services, run)  # it is over, and this call may have taken them again
+        _claim_is_done(services, run)
         return
     launch(services, grant.launch)
     if grant.claim.claim_id not in [one.claim_id for one in grant.launch]:
         _look_again(services, run_id, is_granted=grant.claim.state is ClaimState.HELD)
+
+
+def _claim_is_done(services: Services, run: Run) -> None:
+    """The run is over, or this turn of it; or it has begun, and has swapped its claim for one without its first step's slots."""
+    now = services.store.runs.get(run.run_id)
+    if now is None or now.turn != run.turn:
+        give_up_partitions(services, run)  # this call may have taken them again
+    else:
+        _look_again(services, run.run_id, is_granted=True)
 
 
 def admit_all(services: Services, run_ids: Sequence[str]) -> None:

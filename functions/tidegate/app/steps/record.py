@@ -14,6 +14,7 @@ from tidegate.domain.partitions.definition import from_json
 from tidegate.domain.plan import PlanStep
 from tidegate.domain.run import Run, StepRow, StepStatus
 from tidegate.domain.task import Materialization, Report, StepFailure
+from tidegate.errors import DeploymentError
 from tidegate.ports import AssetRecord, Event
 
 MOST_RECORDS = 100
@@ -86,7 +87,10 @@ def _partitions(services: Services, run: Run, one: Materialization) -> list[str 
     document = services.manifests.get(run.manifest).assets[one.asset]["partitions"]
     if partition is not None or document is None:
         return [partition]
-    keys = keys_of(services, run, from_json(document))
+    try:
+        keys = keys_of(services, run, from_json(document))
+    except DeploymentError:
+        return [None]  # It is lost which they are.
     return [*keys] if 0 < len(keys) <= MOST_RECORDS else [None]
 
 

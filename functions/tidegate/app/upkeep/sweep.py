@@ -173,12 +173,14 @@ class _Sweep:
         elif claim is not None and claim.state is ClaimState.DONE and self._is_at(run):
             self._count("abandoned", run_id=run.run_id)
             reason = "Its place in the queue was given up before it began."
-            launch(self._services, finish(self._services, run, RunStatus.FAILURE, reason=reason))
+            # Only if it is queued: one that has begun meanwhile may have swapped its claim.
+            ended = finish(self._services, run, RunStatus.FAILURE, reason=reason, leaves=_QUEUED)
+            launch(self._services, ended)
 
     def _is_at(self, run: Run) -> bool:
-        """It has not begun another turn, with a claim of its own, since it was read."""
+        """It has not begun, nor come to another turn with a claim of its own, since it was read."""
         now = self._services.store.runs.get(run.run_id)
-        return now is not None and now.turn == run.turn
+        return now is not None and now.status in _QUEUED and now.turn == run.turn
 
     def _is_superseded(self, run: Run) -> bool:
         """Another run has its place in a line, and nobody has told it."""

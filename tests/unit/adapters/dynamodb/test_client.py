@@ -258,6 +258,18 @@ class TestListeners:
 
         assert peer.requests[0].headers["x-amzn-trace-id"] == "Root=1"
 
+    def test_headers_added_before_it_is_sent_are_sent(self, peer: Peer) -> None:
+        peer.answers = [answer({})]
+        made = client(peer)
+
+        def before(request: Any, **_: Any) -> None:
+            request.headers["x-added"] = "yes"
+
+        made.meta.events.register("before-send.dynamodb", before)
+        call(made, "GetItem", GET)
+
+        assert peer.requests[0].headers["x-added"] == "yes"
+
     def test_what_they_raise_after_a_call_ends_it(self, peer: Peer) -> None:
         peer.answers = [answer({})]
         made = client(peer, retries=3)
@@ -324,6 +336,25 @@ class TestPlaces:
         monkeypatch.setenv("no_proxy", "")
 
         assert not isinstance(client(peer), Client)
+
+    def test_a_proxy_for_another_scheme_or_for_nobody_is_none(
+        self, peer: Peer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+        monkeypatch.setenv("NO_PROXY", "example.com")
+
+        assert isinstance(client(peer), Client)
+
+    def test_behind_a_path_it_is_botocore_that_speaks(self, peer: Peer) -> None:
+        made = DeploymentConnection(region="us-east-1", host=f"{peer.url}/behind/this")
+
+        assert not isinstance(made.client, Client)
+
+    @pytest.mark.parametrize("retries", [0, 3])
+    def test_botocore_tries_as_often_as_it_is_told(self, peer: Peer, retries: int) -> None:
+        config = client(peer, retries=retries).meta.config
+
+        assert config.retries["total_max_attempts"] == 1 + retries
 
     @pytest.mark.parametrize("name", ["AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"])
     def test_certificates_of_ones_own_are_trusted(

@@ -171,6 +171,17 @@ class TestBodies:
         with pytest.raises(ConnectionClosedError):
             read(Answer(200, headers, body.replace(b'"p"', b'"q"')), URL)
 
+    def test_what_is_null_is_not_there(self) -> None:
+        document = {
+            name: None for name in ("Item", "Items", "Attributes", "Responses", "LastEvaluatedKey")
+        }
+
+        assert read(Answer(200, {}, written(document)), URL)["Item"] is None
+
+    def test_a_checksum_that_is_none_does_not_fit(self) -> None:
+        with pytest.raises(ConnectionClosedError):
+            read(Answer(200, {"x-amz-crc32": "none"}, b"{}"), URL)
+
     @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"\xff"])
     def test_an_answer_that_is_no_json_object_is_none(self, body: bytes) -> None:
         with pytest.raises(ResponseParserError):
