@@ -1,4 +1,4 @@
-"""Rows of table ``admission`` and the values they hold, both ways; and the conditions on them."""
+"""Rows of table ``admission`` and the values they hold, both ways."""
 
 from __future__ import annotations
 

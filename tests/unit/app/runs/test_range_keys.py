@@ -214,6 +214,20 @@ def test_a_run_whose_keys_were_deleted_from_the_bucket_says_so_and_holds_nothing
     assert left(tg) == NOTHING
 
 
+def test_a_run_whose_keys_are_lost_while_its_step_is_under_way_ends_all_the_same(tg: Any) -> None:
+    run = _of_range(tg, "acme", "initech")
+    tg.settle_wake_ups()
+    stored = tg.services.blobs.stored
+    for key in [one for one in stored if one.startswith("control/keys/")]:
+        del stored[key]
+    tg.services.range_keys.clear()
+
+    tg.settle()
+
+    assert statuses(tg, run.run_id) == ["SUCCESS"]
+    assert left(tg) == NOTHING
+
+
 def test_keys_of_a_run_that_takes_long_are_written_again_each_day(tg: Any) -> None:
     run = _of_range(tg, "acme", "initech")
     tg.settle_wake_ups()
